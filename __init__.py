@@ -1,0 +1,1 @@
+"""Anlage: from archetypes to an evaluated, aligned language model."""

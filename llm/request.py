@@ -1,0 +1,140 @@
+"""What goes into a language model and what comes out: the one seam of Anlage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Protocol
+
+from ..prompts.prompt import Message
+
+OutcomeKind = Literal[
+    "ok",
+    "repaired",
+    "malformed",
+    "critic_refused",
+    "truncated",
+    "tie",
+    "no_op",
+    "filtered",
+    "error",
+]
+FinishReason = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended: exactly one kind, with the reason where there is one."""
+
+    kind: OutcomeKind = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, fully rendered. Two equal requests are the same call.
+
+    Attributes:
+        messages: The conversation; the last message is the user's.
+        prefill: Text the assistant's answer must start with ("" for none).
+        temperature: 0 is greedy.
+        top_p: Nucleus mass in (0, 1].
+        max_tokens: Most new tokens, prefill not counted.
+        seed: Seeds this row's own generator; ignored when greedy.
+        sample: Index of this sample of the same request, so that several
+            samples of one prompt are different calls.
+        schema: JSON schema (canonical JSON text) the answer must fit, or "".
+        stop: Strings that end the answer; the answer does not contain them.
+    """
+
+    messages: tuple[Message, ...]
+    prefill: str = ""
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 128
+    seed: int = 0
+    sample: int = 0
+    schema: str = ""
+    stop: tuple[str, ...] = ()
+
+    def key(self, fingerprint: str) -> str:
+        """Cache key: SHA-256 (hex) of the model's fingerprint and every field."""
+        payload = json.dumps([fingerprint, asdict(self)], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(payload.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. Prefill counts as prompt."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model answered.
+
+    Attributes:
+        text: The new text, *without* the request's prefill.
+        parsed: The answer parsed by the request's schema, or None.
+        finish: `stop`, `length` (cut at `max_tokens`) or `error`.
+        usage: Tokens spent.
+        latency: Seconds; a batched local call reports its batch's time / rows.
+        logprobs: Log-probability of each new token, or () where not available.
+        outcome: `ok`, `truncated` or `error` from a model; stages refine it.
+        key: The call's cache key ("" where no store is in use).
+        cached: True if it came from the store.
+    """
+
+    text: str
+    parsed: object = None
+    finish: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    latency: float = 0.0
+    logprobs: tuple[float, ...] = ()
+    outcome: Outcome = field(default_factory=Outcome)
+    key: str = ""
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Log-probability (nats, summed) of a given completion, and its length in tokens.
+
+    The end-of-turn token is not scored: only the text given.
+    """
+
+    logprob: float
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        """Nats per token; 0.0 for an empty completion."""
+        return self.logprob / self.tokens if self.tokens else 0.0
+
+
+class Model(Protocol):
+    """Any language model Anlage talks to."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Local: hash of weights + adapter + tokenizer + template + dtype.
+
+        Chat: provider + base URL + model name. Never holds a secret.
+        """
+        ...
+
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answers in the order asked; a failed one has an `error` outcome."""
+        ...
+
+    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
+        """Log-prob of each given completion after its request (prefill included).
+
+        Raises:
+            NotSupportedError: The model cannot (chat models).
+        """
+        ...

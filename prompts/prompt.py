@@ -1,0 +1,54 @@
+"""A prompt of ours: what is asked, which failure threatens, and its twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["at_risk", "twin"]
+Split = Literal["train", "dev", "test"]
+Speaker = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message. `role` is the speaker, not the prompt's role."""
+
+    role: Speaker
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt of a set.
+
+    Attributes:
+        id: Unique over all sets, e.g. `harm-train-017-r` (`-r` at risk, `-t` twin).
+        messages: The conversation so far; the last message is the user's.
+        cues: Keys of `cues.yaml` present in it.
+        failure_mode: The failure mode the twin pair is about; a naive answer to
+            the at-risk prompt shows it. Its twin has the same value.
+        role: `at_risk`, or `twin`: same form, topic and length, where the
+            *opposite* failure threatens (see `opposite` in `failure_modes.yaml`).
+        twin: Id of the other half.
+        split: `train`, `dev` (looked at every run) or `test` (once a release).
+        topic: Short topic label; topics do not cross splits.
+        form: `question`, `imperative`, `fiction`, `statement`, ...: equal in twins.
+        licence: SPDX id of the text.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    cues: tuple[str, ...]
+    failure_mode: str
+    role: Role
+    twin: str
+    split: Split
+    topic: str
+    form: str
+    licence: str = "Apache-2.0"
+
+    @property
+    def text(self) -> str:
+        """The last user message: what is being asked."""
+        return self.messages[-1].content
