@@ -1,1 +1,1 @@
-
+"""Archetypes: named bundles of motive, cues, norm and failure modes, written as YAML."""

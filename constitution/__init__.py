@@ -1,1 +1,1 @@
-
+"""Constitution: archetypes compiled into principles, with precedence, provenance and hash."""

@@ -1,1 +1,1 @@
-
+"""The critic: critique, revision and comparison of answers, and its calibration."""

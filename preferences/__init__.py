@@ -1,1 +1,1 @@
-
+"""Preference pairs: builders, filters, the record and its data sets."""

@@ -1,1 +1,1 @@
-
+"""DPO with soft labels: tokenized rows, pinned reference, checkpoints, result."""

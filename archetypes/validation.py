@@ -1,0 +1,113 @@
+"""Turns what pydantic says about a document into problems a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ..errors import Problem
+from .yaml_document import Location, YamlDocument
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """A fix that names the nearest known word, or all of them where few."""
+    words = sorted(known)
+    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    if not words:
+        return "remove it"
+    shown = ", ".join(words[:20]) + (", ..." if len(words) > 20 else "")
+    return f"use one of: {shown}"
+
+
+def validation_problems(
+    error: ValidationError, document: YamlDocument, model: type[BaseModel]
+) -> list[Problem]:
+    """All problems of one validation, each at its line.
+
+    Args:
+        error: What `model.model_validate(document.data)` raised.
+        document: The file.
+        model: The model, for suggestions on unknown keys.
+    """
+    problems = []
+    for detail in error.errors(include_url=False):
+        location: Location = tuple(detail["loc"])
+        code, message, fix = _explain(dict(detail), location, document, model)
+        line = document.line(location)
+        problems.append(Problem(code, "error", str(document.path), line, message, fix))
+    return problems
+
+
+def _explain(
+    detail: dict[str, object], location: Location, document: YamlDocument, model: type[BaseModel]
+) -> tuple[str, str, str]:
+    """Code, message and fix for one pydantic error."""
+    kind = str(detail["type"])
+    last = str(location[-1]) if location else "file"
+    where = ".".join(str(part) for part in location) or "the file"
+    if kind == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        fix = suggestion(last, known)
+        return "A001", f"unknown key `{last}`", fix
+    if kind == "missing":
+        return "A002", f"`{where}` is missing", _missing_fix(location)
+    raw = document.raw.get(document.resolve(location))
+    if kind == "string_type" and raw is not None:
+        message = f"`{where}` must be text, but unquoted {raw} is read as {detail['input']!r}"
+        return "A003", message, f'put it in quotes: "{raw}"'
+    if kind == "string_type" and detail["input"] is None:
+        return "A003", f"`{where}` is empty", "write its text"
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return "A004", f"{where} must be a mapping (`key: value` lines)", "see the library's files"
+    if kind == "literal_error":
+        got = detail["input"]
+        expected = str(detail.get("ctx", {}).get("expected", ""))  # type: ignore[attr-defined]
+        words = expected.replace(" or ", ", ").replace("'", "").split(", ")
+        return "A005", f"`{where}` is {got!r}", suggestion(str(got), words)
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return "A006", f"`{where}`: {message}", _shown(detail.get("input"))
+
+
+def _missing_fix(location: Location) -> str:
+    if location and location[0] == "shadow" and len(location) > 1:
+        amount = "too much" if location[1] == "excess" else "too little"
+        return (
+            f"both poles of the shadow are required; add `{location[1]}:` with a list of what "
+            f"{amount} of the motive looks like"
+        )
+    return f"add `{location[-1]}:`" if location else "add it"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"got {text[:77]}..." if len(text) > 80 else f"got {text}"
+
+
+def _fields(model: type[BaseModel], location: Location) -> set[str]:
+    """Names of the keys allowed at a location."""
+    current: type[BaseModel] = model
+    for part in location:
+        field = current.model_fields.get(part) if isinstance(part, str) else None
+        if field is None:
+            continue  # a list index or a mapping key: the model is already entered
+        inner = _model_in(field.annotation)
+        if inner is None:
+            return set()
+        current = inner
+    return {field.alias or name for name, field in current.model_fields.items()}
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The first pydantic model inside a type such as `tuple[Exemplar, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None

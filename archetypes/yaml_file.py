@@ -1,0 +1,116 @@
+"""The only place where YAML enters Anlage.
+
+A small, safe subset: one document of mappings with text keys, lists, text, whole
+and decimal numbers, true/false and null. No anchors, aliases or tags, so that a
+file can neither expand nor build objects. Every key and list item keeps its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import yaml
+
+from ..errors import ConfigurationError, Problem
+from .yaml_builder import YamlBuilder
+from .yaml_document import YamlDocument
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def load_yaml(path: Path | str, *, max_bytes: int = 1_000_000, max_depth: int = 20) -> YamlDocument:
+    """Reads one YAML file of the safe subset.
+
+    Dates, octal and hexadecimal numbers are read as text. Comments are lost.
+
+    Args:
+        path: The file.
+        max_bytes: Largest size accepted; a larger file is not read at all.
+        max_depth: Deepest nesting of mappings and lists accepted.
+
+    Raises:
+        ConfigurationError: The file is missing, unreadable, binary, not UTF-8,
+            too large or too deep, or uses tabs for indentation, anchors,
+            aliases, tags, duplicate or non-text keys or several documents. Each
+            problem carries its line.
+    """
+    path = Path(path)
+    content = _read(path, max_bytes)
+    text = _decode(path, content)
+    builder = YamlBuilder(path, max_depth)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            builder.take(event)
+            if builder.too_deep:
+                break
+    except yaml.YAMLError as error:
+        builder.problems.append(_syntax_problem(path, text, error))
+    if builder.problems:
+        raise ConfigurationError(builder.problems)
+    return YamlDocument(
+        path=path,
+        data=builder.root,
+        lines=builder.lines,
+        raw=builder.raw,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _fail(code: str, path: Path, line: int, message: str, fix: str) -> ConfigurationError:
+    return ConfigurationError([Problem(code, "error", str(path), line, message, fix)])
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        if not path.exists():
+            raise _fail("Y001", path, 0, "no such file", "check the path")
+        if not path.is_file():
+            raise _fail("Y001", path, 0, "not a file", "give the path of a YAML file")
+        size = path.stat().st_size
+        if size > max_bytes:
+            message = f"the file has {size:,} bytes; at most {max_bytes:,} are read"
+            raise _fail("Y002", path, 0, message, "split it, or check that it is the right file")
+        with path.open("rb") as stream:
+            return stream.read(max_bytes)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise _fail("Y001", path, 0, f"cannot be read: {reason}", "check its permissions") from None
+
+
+def _decode(path: Path, content: bytes) -> str:
+    if b"\x00" in content:
+        line = content[: content.index(b"\x00")].count(b"\n") + 1
+        raise _fail("Y003", path, line, "binary data, not text", "save it as UTF-8 text")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        message = f"not UTF-8: byte 0x{content[error.start]:02x}"
+        raise _fail("Y003", path, line, message, "save the file as UTF-8") from None
+    tab = re.search(r"^ *\t(?=[ \t]*[^\s])", text, re.MULTILINE)
+    if tab:
+        line = text.count("\n", 0, tab.start()) + 1
+        raise _fail("Y004", path, line, "a tab is used for indentation", "use spaces")
+    return text
+
+
+def _syntax_problem(path: Path, text: str, error: yaml.YAMLError) -> Problem:
+    line = 0
+    message = str(error).splitlines()[0]
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        message = error.problem or error.context or message
+        # The parser may point past the last line when something is left open.
+        line = min(line, text.count("\n") + 1)
+    elif isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, int(error.position)) + 1
+        message = f"a character that YAML does not allow ({error.reason})"
+    fix = (
+        "check the indentation, and put text with ': ' or ' #' or a leading special sign in quotes"
+    )
+    return Problem("Y005", "error", str(path), line, f"not valid YAML: {message}", fix)

@@ -1,0 +1,273 @@
+"""The command line: a thin layer over the Python functions of the same names."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from .archetypes.loader import LIBRARY
+from .constitution.compiler import compile_constitution
+from .constitution.linter import lint_archetypes
+from .constitution.yaml_form import dump_constitution
+from .errors import AnlageError, ConfigurationError, Problem
+from .llm.embedded import EMBEDDED
+from .pipeline.files import write_atomically
+from .prompts.linter import lint_prompts
+
+app = typer.Typer(
+    name="anlage",
+    help="Train language models from archetypes, and say with statistics what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+Target = Annotated[Path, typer.Argument(help="Config file, or a run directory.")]
+Model = Annotated[str, typer.Option(help="smollm2-135m, a folder or a hub id.")]
+
+
+@app.command()
+def lint(
+    path: Annotated[
+        Path | None, typer.Argument(help="Archetype file or folder; the library if left out.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Folder of prompt sets to check, too.")
+    ] = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How to print.")
+    ] = "text",
+) -> None:
+    """Check archetypes and prompt sets; exit code 2 if anything is an error."""
+    problems = lint_archetypes(path or LIBRARY)
+    if path is None or prompts is not None:
+        problems += lint_prompts(prompts)
+    _print_problems(problems, output)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(2)
+
+
+def _print_problems(problems: list[Problem], output: str) -> None:
+    if output == "json":
+        rows = [{key: getattr(p, key) for key in Problem.__slots__} for p in problems]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for problem in problems:
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    counts = Counter(problem.severity for problem in problems)
+    summary = ", ".join(f"{counts[kind]} {kind}s" for kind in ("error", "warning") if counts[kind])
+    console.print(summary or "No problems.")
+
+
+@app.command(name="compile")
+def compile_(
+    path: Annotated[Path | None, typer.Argument(help="Archetype file or folder.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Archetype id; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; else a table.")] = None,
+) -> None:
+    """Compile archetypes into a constitution."""
+    constitution = compile_constitution(path or LIBRARY, only=only)
+    if out is not None:
+        write_atomically(out, dump_constitution(constitution))
+        console.print(f"{out}: {len(constitution)} principles, hash {constitution.hash[:12]}")
+        return
+    table = Table(title=f"{len(constitution)} principles, hash {constitution.hash[:12]}")
+    for column in ("principle", "guards against", "when", "line"):
+        table.add_column(column)
+    for principle in constitution:
+        where = f"{principle.provenance.file}:{principle.provenance.line}"
+        table.add_row(principle.id, principle.failure_mode, principle.situation, where)
+    console.print(table)
+
+
+@app.command()
+def run(config: Target) -> None:
+    """From archetype files to an evaluated model and a report; resumes where it stopped."""
+    _run_until(config, "report", again=False)
+
+
+@app.command()
+def pairs(
+    config: Target,
+    again: Annotated[bool, typer.Option(help="Build them even if nothing changed.")] = False,
+) -> None:
+    """Build preference pairs (and what they need)."""
+    _run_until(config, "pairs", again=again)
+
+
+@app.command()
+def train(
+    config: Target,
+    again: Annotated[bool, typer.Option(help="Train even if nothing changed.")] = False,
+) -> None:
+    """Train on the pairs (and make what is missing)."""
+    _run_until(config, "training", again=again)
+
+
+@app.command()
+def evaluate(
+    config: Target,
+    split: Annotated[
+        Literal["dev", "test"], typer.Option(help="test: look at it once per release.")
+    ] = "dev",
+    again: Annotated[bool, typer.Option(help="Measure even if nothing changed.")] = False,
+) -> None:
+    """Measure base and trained model on the same prompts."""
+    from .pipeline.held_out import evaluate_test_split
+
+    if split == "dev":
+        _run_until(config, "evaluation", again=again)
+        return
+    from .evaluation.table import evaluation_report
+
+    console.print(evaluation_report(evaluate_test_split(_config_file(config), console)))
+
+
+@app.command()
+def report(config: Target) -> None:
+    """Write the report again from what the stages left."""
+    _run_until(config, "report", again=True)
+
+
+def _config_file(target: Path) -> Path:
+    return target / "config.yaml" if target.is_dir() else target
+
+
+def _run_until(target: Path, stage: str, *, again: bool) -> None:
+    from .evaluation.table import evaluation_report
+    from .pipeline.run import run as run_pipeline
+
+    done = run_pipeline(
+        _config_file(target), until=stage, again=again, quiet=False, console=console
+    )
+    if stage in {"evaluation", "report"}:
+        console.print()
+        console.print(evaluation_report(done.evaluation))
+    if stage == "report":
+        console.print(f"\nReport: {done.report}")
+    console.print(f"{done.calls} model calls, {done.seconds:.0f} s.", highlight=False)
+
+
+@app.command()
+def trace(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.")],
+    pair_id: Annotated[str, typer.Argument(help="Id of a pair, or its beginning.")],
+) -> None:
+    """Follow a pair back: YAML line, principle, prompt, draft, critique, revision, label."""
+    from .pipeline.run_directory import RunDirectory
+    from .pipeline.trace import trace as follow
+    from .pipeline.trace_text import trace_text
+
+    console.print(trace_text(follow(RunDirectory(run_dir), pair_id)))
+
+
+@app.command()
+def chat(
+    run_dir: Annotated[Path, typer.Argument(help="Run directory.")],
+    prompt: Annotated[
+        str | None, typer.Option(help="Ask this once instead of reading from the keyboard.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=8, max=2048)] = 96,
+) -> None:
+    """Ask base and trained model the same thing, side by side."""
+    from .pipeline.chat import SideBySide
+    from .pipeline.run_directory import RunDirectory
+
+    pair = SideBySide(RunDirectory(run_dir), max_tokens=max_tokens)
+    while True:
+        if prompt is None:
+            try:
+                question = console.input("[bold]you:[/bold] ").strip()
+            except EOFError:
+                return
+            if not question:
+                return
+        else:
+            question = prompt
+        table = Table(expand=True, show_lines=True)
+        answers = pair.ask(question)
+        for name in answers:
+            table.add_column(name, ratio=1)
+        table.add_row(*(escape(answer) for answer in answers.values()))
+        console.print(table)
+        if prompt is not None:
+            return
+
+
+@app.command()
+def critique(
+    archetype: Annotated[str, typer.Argument(help="Archetype id, or an archetype file.")],
+    question: Annotated[str, typer.Argument(help="What a user might ask.")],
+    model: Model = EMBEDDED,
+    principle: Annotated[
+        str | None, typer.Option(help="Only this principle (its slug).")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=8, max=1024)] = 64,
+) -> None:
+    """Show draft, critique and revision: the author's loop."""
+    from .critic.author_loop import author_loop
+    from .llm.models import load_model
+
+    is_file = archetype.endswith((".yaml", ".yml"))
+    constitution = compile_constitution(
+        archetype if is_file else LIBRARY, only=None if is_file else [archetype]
+    )
+    chosen = [p for p in constitution if principle in (None, p.id, p.id.split("/")[1])]
+    if not chosen:
+        known = ", ".join(p.id.split("/")[1] for p in constitution)
+        fix = f"use one of: {known}"
+        raise ConfigurationError(
+            [Problem("C010", "error", archetype, 0, f"no principle {principle!r}", fix)]
+        )
+    with console.status("asking the model"):
+        found = asyncio.run(
+            author_loop(load_model(model), chosen, question, max_tokens=max_tokens)
+        )
+    console.print(Panel(escape(found.draft), title="draft", title_align="left"))
+    table = Table("principle", "broken?", "the critic's reason", expand=True)
+    for applied, result in found.critiques:
+        verdict = {True: f"yes ({result.severity})", False: "no", None: "unreadable"}
+        table.add_row(applied.id, verdict[result.breaks], escape(result.reason or result.text))
+    console.print(table)
+    where = f"{found.applied.provenance.file}:{found.applied.provenance.line}"
+    title = f"revision under {found.applied.id} ({where})"
+    console.print(Panel(escape(found.revision), title=title, title_align="left"))
+
+
+def main() -> None:
+    """Entry point: our own errors become one message and an exit code, never a traceback."""
+    try:
+        app()
+    except AnlageError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _complain("stopped. Nothing is lost: the same command continues where it was.")
+        sys.exit(130)
+    except MemoryError:
+        _complain("out of memory. Lower `batch_size` in the config, or use a smaller model.")
+        sys.exit(3)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            raise
+        _complain(f"{error.strerror}: {error.filename}. Free some space or choose another folder.")
+        sys.exit(3)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""What a careful reader would object to in archetype files, beyond what the loader refuses."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..archetypes.loader import LIBRARY, Reading, read_archetypes
+from ..archetypes.reference import load_references
+from ..archetypes.schema import Archetype
+from ..archetypes.yaml_document import Location, walk_text
+from ..errors import Problem, Severity
+from .wording import asserts_evolved_is_good, content_words, jaccard, trait_only
+
+MIN_EXEMPLARS = 4
+"""Labelled pairs wanted per failure mode and role."""
+NEAR_DUPLICATE = 0.6
+"""Share of content words two principles may have in common (Jaccard)."""
+
+Finding = tuple[str, Severity, Location, str, str]
+
+
+def lint_archetypes(path: Path | str = LIBRARY) -> list[Problem]:
+    """Every problem of a folder or file: errors of the loader first, then objections.
+
+    Objections: claims that something is good because it evolved, principles that
+    name a trait and no behaviour, near-duplicate principles or openings, sources
+    cited from memory, critics listed that are none, exemplars that are too few or
+    do not differ, cues no principle uses. Not covered: whether a claim is true,
+    and whether a cited work says what it is cited for.
+
+    Returns:
+        Problems sorted by file, line and code; empty where there is nothing to say.
+    """
+    readings, problems = read_archetypes(path)
+    problems += objections(readings)
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.code))
+
+
+def objections(readings: Sequence[Reading]) -> list[Problem]:
+    """What the linter adds to the loader's problems, for the files that validate."""
+    problems: list[Problem] = []
+    principles: list[tuple[Reading, int, set[str]]] = []
+    for reading in readings:
+        archetype, document = reading.archetype, reading.document
+        if archetype is None or document is None:
+            continue
+        findings = [
+            *_claims(document.data),
+            *_principles(archetype),
+            *_exemplars(archetype),
+            *_cues(archetype),
+            *_openings(archetype),
+            *_references(archetype),
+        ]
+        if reading.path.stem != archetype.id:
+            fix = f"name it {archetype.id}.yaml"
+            findings.append(("L010", "warning", ("id",), "file and id differ", fix))
+        problems += [
+            Problem(code, severity, str(reading.path), document.line(at), message, fix)
+            for code, severity, at, message, fix in findings
+        ]
+        for index, principle in enumerate(archetype.principles):
+            text = f"{principle.situation} {principle.statement}"
+            principles.append((reading, index, content_words(text)))
+    return problems + _near_duplicates(principles)
+
+
+def _claims(data: object) -> Iterator[Finding]:
+    for at, text in walk_text(data):
+        if at and at[0] != "exemplars" and asserts_evolved_is_good(text):
+            message = f"says that something is good because it evolved: {text[:80]!r}"
+            fix = "evolved is not good: give a reason of its own, or leave the claim out"
+            yield "L001", "error", at, message, fix
+
+
+def _principles(archetype: Archetype) -> Iterator[Finding]:
+    for index, principle in enumerate(archetype.principles):
+        reason = trait_only(principle.statement)
+        if reason:
+            at: Location = ("principles", index, "statement")
+            fix = "say what the answer does: first sentence, content, what is offered"
+            yield "L002", "error", at, f"names no behaviour ({reason})", fix
+        if content_words(principle.statement) == content_words(principle.negative):
+            at = ("principles", index, "negative")
+            yield "L003", "error", at, "statement and negative say the same", "write the don't"
+        if principle.situation.endswith("."):
+            at = ("principles", index, "situation")
+            fix = "write a clause that can follow `when`, without a full stop"
+            yield "L004", "warning", at, "the situation is a sentence", fix
+
+
+def _exemplars(archetype: Archetype) -> Iterator[Finding]:
+    prompts: dict[str, int] = {}
+    for index, item in enumerate(archetype.exemplars):
+        if _plain(item.good) == _plain(item.failing):
+            fix = "write a failing answer that shows the failure"
+            at: Location = ("exemplars", index, "failing")
+            yield "L005", "error", at, "good and failing answer are the same", fix
+        first = prompts.setdefault(_plain(item.prompt), index)
+        if first != index:
+            at = ("exemplars", index, "prompt")
+            yield "L005", "error", at, f"the prompt of exemplar {first + 1} again", "write another"
+    count = Counter((item.failure_mode, item.role) for item in archetype.exemplars)
+    for number, entry in enumerate(archetype.ai_failure_modes):
+        for role in ("at_risk", "twin"):
+            got = count[(entry.mode, role)]
+            if got < MIN_EXEMPLARS:
+                message = f"{got} exemplar(s) for {entry.mode}, {role}; {MIN_EXEMPLARS} are wanted"
+                fix = "without them a critic cannot be measured here"
+                yield "L006", "warning", ("ai_failure_modes", number), message, fix
+
+
+def _cues(archetype: Archetype) -> Iterator[Finding]:
+    if any(not principle.cues for principle in archetype.principles):
+        return  # such a principle uses them all
+    used = {cue for principle in archetype.principles for cue in principle.cues}
+    for index, cue in enumerate(archetype.cues):
+        if cue not in used:
+            message = f"no principle is switched on by cue `{cue}`"
+            fix = "give it to a principle, or remove it"
+            yield "L007", "warning", ("cues", index), message, fix
+
+
+def _openings(archetype: Archetype) -> Iterator[Finding]:
+    places: list[tuple[Location, tuple[str, ...]]] = []
+    groups = (archetype.openings.excess, archetype.openings.deficit, archetype.openings.integrated)
+    for pole, lists in zip(("excess", "deficit", "integrated"), groups, strict=True):
+        places += [(("openings", pole, mode), texts) for mode, texts in lists.items()]
+    seen: set[str] = set()
+    for place, texts in places:
+        for index, text in enumerate(texts):
+            if _plain(text) in seen:
+                fix = "vary the wording: a model learns one phrase too well"
+                yield "L008", "warning", (*place, index), f"opening repeated: {text!r}", fix
+            seen.add(_plain(text))
+
+
+def _references(archetype: Archetype) -> Iterator[Finding]:
+    known = load_references()
+    for index, item in enumerate(archetype.evidence):
+        if item.ref in known and known[item.ref].status == "M":
+            message = f"`{item.ref}` was cited from memory and never looked up"
+            fix = "find the work, or cite another one"
+            yield "L009", "warning", ("evidence", index, "ref"), message, fix
+    for index, ref in enumerate(archetype.contested_by):
+        if ref in known and known[ref].role != "critique":
+            message = f"`{ref}` is not listed as a critique"
+            fix = "cite it under `evidence`, or mark it `role: critique` in references.yaml"
+            yield "L009", "warning", ("contested_by", index), message, fix
+
+
+def _near_duplicates(principles: list[tuple[Reading, int, set[str]]]) -> list[Problem]:
+    problems = []
+    for number, (reading, index, words) in enumerate(principles):
+        for other, place, theirs in principles[:number]:
+            share = jaccard(words, theirs)
+            if share < NEAR_DUPLICATE or not (reading.document and other.document):
+                continue
+            line = reading.document.line(("principles", index, "id"))
+            first = f"{other.path.name}:{other.document.line(('principles', place, 'id'))}"
+            message = f"shares {share:.0%} of its content words with the principle at {first}"
+            fix = "merge them, or say what is different"
+            problems.append(Problem("L011", "warning", str(reading.path), line, message, fix))
+            break
+    return problems
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))

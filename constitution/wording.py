@@ -1,0 +1,79 @@
+"""Word-level tests of principles: vagueness, overlap, claims that evolved means good."""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STOP = _words(
+    """
+    a an and any are as at be been being but by can do does for from has have if in into is it
+    its not of on one or so that the their them then there they this to was were what when which
+    who will with without you your
+    """
+)
+_VALUE = r"(good|right|moral|morally|virtuous|justified|desirable|better|best|valuable|noble|fine)"
+_ORIGIN = (
+    r"(evolved|evolution|natural selection|selected for|adaptive|our ancestors|ancestral|"
+    r"innate|in our genes|nature intended)"
+)
+_SO = r"(so(?!\s+that\b)|hence|thus|therefore|which is why)"
+_GOOD_BECAUSE_EVOLVED = re.compile(
+    rf"\b{_VALUE}\b[^.;!?]{{0,60}}\b(because|since|given that|due to|thanks to|as)\b"
+    rf"[^.;!?]{{0,60}}\b{_ORIGIN}\b"
+    rf"|\b{_ORIGIN}\b[^.!?]{{0,80}}\b{_SO}\b[^.!?]{{0,60}}\b{_VALUE}\b"
+    rf"|\b{_ORIGIN}\b[^.;!?]{{0,40}}\b(makes|made|proves|shows|means)\b[^.;!?]{{0,40}}\b{_VALUE}\b",
+    re.IGNORECASE,
+)
+_TRAIT = _words(
+    """
+    accurate act always answer answers appropriate assistant attentive aware balanced being best
+    brave calm candid careful caring cautious compassionate considerate correct courageous
+    curious empathetic ethical everyone fair faithful friendly generous gentle good harmless
+    helpful honest humble integrity kind kindness loyal mindful model modest moral must never
+    nice open others patient people person polite principled remain reply respectful response
+    responses responsible responsibly safe sensible should sincere stay supportive thoughtful
+    tolerant toward towards trustworthy truthful try user users very warm way well wise
+    """
+)
+_MIN_WORDS = 6
+
+
+def content_words(text: str) -> set[str]:
+    """Lower-case words that carry meaning; function words left out."""
+    return {word for word in re.findall(r"[a-z']+", text.lower()) if word not in _STOP}
+
+
+def jaccard(one: set[str], other: set[str]) -> float:
+    """Shared words over all words, in [0, 1]; 0 for two empty sets."""
+    union = one | other
+    return len(one & other) / len(union) if union else 0.0
+
+
+def trait_only(statement: str) -> str:
+    """Why a statement names a trait rather than a behaviour, or "" where it does not.
+
+    Rules phrased as traits are the ones models follow worst (C3AI compares
+    phrasings). A heuristic: too short, or made of trait words alone; it does not
+    understand the sentence.
+    """
+    words = re.findall(r"[a-z']+", statement.lower())
+    if len(words) < _MIN_WORDS:
+        return f"only {len(words)} words: {statement!r}"
+    rest = content_words(statement) - _TRAIT
+    if len(rest) < 2:
+        return f"trait words only: {statement!r}"
+    return ""
+
+
+def asserts_evolved_is_good(text: str) -> bool:
+    """True where one sentence derives a value from an evolutionary origin.
+
+    A pattern, not an understanding: "it evolved, so it is good" is found, a
+    paraphrase over two sentences is not.
+    """
+    return _GOOD_BECAUSE_EVOLVED.search(" ".join(text.split())) is not None

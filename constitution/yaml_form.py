@@ -1,0 +1,177 @@
+"""A compiled constitution as a YAML file, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+
+from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.validation import suggestion, validation_problems
+from ..archetypes.yaml_builder import read_plain
+from ..archetypes.yaml_document import YamlDocument
+from ..archetypes.yaml_file import load_yaml
+from ..errors import ConfigurationError, Problem
+from .principle import Constitution, Openings, Pole, Principle, Provenance
+
+DEFAULT = Path(__file__).with_name("default.yaml")
+"""The shipped library, compiled."""
+
+_HEADER = """\
+# A compiled constitution. Made by `anlage compile`; edit the archetype files, not this one.
+# `hash` covers all that means something, so not the lines. 0 is the first precedence.
+"""
+_MAX_BYTES = 8_000_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Provenance(_Part):
+    file: str
+    line: Annotated[StrictInt, Field(ge=0)]
+    references: tuple[str, ...]
+
+
+class _Openings(_Part):
+    failing: tuple[str, ...]
+    good: tuple[str, ...]
+
+
+class _Principle(_Part):
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z_]*/[a-z][a-z0-9-]*$")]
+    archetype: str
+    failure_mode: str
+    pole: Pole
+    situation: str
+    statement: str
+    negative: str
+    critique: str
+    revise: str
+    compare: str
+    cues: tuple[str, ...]
+    openings: _Openings
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+    precedence: Annotated[StrictInt, Field(ge=0)]
+    provenance: _Provenance
+
+
+class _File(_Part):
+    version: Literal[1]
+    hash: str
+    sources: dict[str, str]
+    principles: Annotated[tuple[_Principle, ...], Field(min_length=1)]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes equal values out each time: anchors would not be read back."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _quote_lookalikes(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Quotes text our reader would take for something else, such as `4e-4`."""
+    style = None if isinstance(read_plain(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _quote_lookalikes)
+
+
+def dump_constitution(constitution: Constitution) -> str:
+    """The constitution as YAML text; the same constitution gives the same bytes."""
+    principles = []
+    for principle in constitution:
+        data = principle.content()
+        data["cues"] = list(principle.cues)
+        data["openings"] = {
+            "failing": list(principle.openings.failing),
+            "good": list(principle.openings.good),
+        }
+        data["provenance"] = {
+            "file": principle.provenance.file,
+            "line": principle.provenance.line,
+            "references": list(principle.provenance.references),
+        }
+        principles.append(data)
+    body = {
+        "version": 1,
+        "hash": constitution.hash,
+        "sources": dict(constitution.sources),
+        "principles": principles,
+    }
+    text: str = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return _HEADER + text
+
+
+def load_constitution(path: Path | str = DEFAULT) -> Constitution:
+    """Reads what `dump_constitution` wrote.
+
+    Raises:
+        ConfigurationError: The file is no compiled constitution, names a failure
+            mode that does not exist, or was changed after compiling (its hash
+            does not fit). All problems at once.
+    """
+    document = load_yaml(path, max_bytes=_MAX_BYTES)
+    try:
+        data = _File.model_validate(document.data)
+    except ValidationError as error:
+        raise ConfigurationError(validation_problems(error, document, _File)) from None
+    problems = _check(data, document)
+    constitution = Constitution(
+        principles=tuple(_restore(principle) for principle in data.principles),
+        sources=dict(data.sources),
+    )
+    if not problems and constitution.hash != data.hash:
+        message = f"hash {data.hash[:12]} does not fit the content ({constitution.hash[:12]})"
+        fix = "the file was changed after compiling; change the archetypes and compile again"
+        line = document.line(("hash",))
+        problems.append(Problem("C001", "error", str(path), line, message, fix))
+    if problems:
+        raise ConfigurationError(problems)
+    return constitution
+
+
+def _check(data: _File, document: YamlDocument) -> list[Problem]:
+    modes = load_failure_modes()
+    problems = []
+    seen: set[str] = set()
+    for index, principle in enumerate(data.principles):
+        if principle.failure_mode not in modes:
+            line = document.line(("principles", index, "failure_mode"))
+            message = f"unknown failure mode `{principle.failure_mode}`"
+            fix = suggestion(principle.failure_mode, modes)
+            problems.append(Problem("C002", "error", str(document.path), line, message, fix))
+        if principle.id in seen:
+            line = document.line(("principles", index, "id"))
+            message = f"duplicate principle `{principle.id}`"
+            problems.append(
+                Problem("C002", "error", str(document.path), line, message, "keep one of them")
+            )
+        seen.add(principle.id)
+    return problems
+
+
+def _restore(data: _Principle) -> Principle:
+    provenance = data.provenance
+    return Principle(
+        id=data.id,
+        archetype=data.archetype,
+        failure_mode=data.failure_mode,
+        pole=data.pole,
+        situation=data.situation,
+        statement=data.statement,
+        negative=data.negative,
+        critique=data.critique,
+        revise=data.revise,
+        compare=data.compare,
+        cues=data.cues,
+        openings=Openings(failing=data.openings.failing, good=data.openings.good),
+        weight=data.weight,
+        precedence=data.precedence,
+        provenance=Provenance(provenance.file, provenance.line, provenance.references),
+    )

@@ -1,0 +1,221 @@
+"""Measures a critic on labelled answer pairs before it may label anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, Protocol
+
+from ..constitution.principle import Principle
+from ..llm.request import Model
+from ..prompts.prompt import Message, Prompt, Role
+from ..stats import wilson
+from .compare import Comparison, ComparisonItem, compare
+from .routing import route
+
+LabelSource = Literal["construction", "comparison"]
+
+MIN_DECIDED = 8
+"""Fewest decided pairs of a failure mode and role before its comparisons may label:
+with fewer, a coin passes the interval test too often over many rows."""
+
+
+class LabelledPair(Protocol):
+    """An answer pair whose better half is known (an archetype's exemplar is one)."""
+
+    @property
+    def failure_mode(self) -> str:
+        """The mode the twin pair is about, as in `Prompt`."""
+
+    @property
+    def role(self) -> Role:
+        """The prompt's role."""
+
+    @property
+    def prompt(self) -> str:
+        """The user's words."""
+
+    @property
+    def good(self) -> str:
+        """The better answer."""
+
+    @property
+    def failing(self) -> str:
+        """The worse answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationRow:
+    """Accuracy of a critic's comparisons on one slice.
+
+    Attributes:
+        failure_mode: As in the labelled pairs; `all` for the overall row.
+        role: `at_risk`, `twin`, or `all`.
+        n: Labelled pairs compared.
+        correct: Pairs where both orders preferred the good answer.
+        accuracy: correct / decided, in [0, 1]; 0 where nothing was decided.
+        low: Lower end of the 95% Wilson interval of the accuracy.
+        high: Upper end; (0, 1) is the interval of no decided pair.
+        abstained: Pairs without a decision: the orders disagreed, or no number.
+        shown_first: Mean probability given to the answer shown first, over pairs;
+            0.5 means no position bias.
+    """
+
+    failure_mode: str
+    role: str
+    n: int
+    correct: int
+    accuracy: float
+    low: float
+    high: float
+    abstained: int
+    shown_first: float
+
+    @property
+    def decided(self) -> int:
+        """Pairs on which both orders agreed."""
+        return self.n - self.abstained
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far a critic's comparisons can be trusted, and what follows for labels.
+
+    Attributes:
+        critic: The critic's fingerprint.
+        rows: One per failure mode and role, sorted.
+        overall: All pairs together.
+        labels: `comparison` if any slice may be labelled by the critic.
+        reason: Why, in one sentence for a report's first lines.
+    """
+
+    critic: str
+    rows: tuple[CalibrationRow, ...]
+    overall: CalibrationRow
+    labels: LabelSource
+    reason: str
+
+    def allows(self, failure_mode: str, role: Role) -> bool:
+        """True if comparisons may set labels for this failure mode and role.
+
+        Needs the overall lower bound and the slice's own above 0.5, the latter on
+        at least `MIN_DECIDED` decided pairs. Everything else is by construction.
+        """
+        return self.overall.low > 0.5 and any(
+            row.failure_mode == failure_mode and row.role == role and _passes(row)
+            for row in self.rows
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """The content of `20_calibration.json`."""
+        return asdict(self)
+
+
+def _passes(row: CalibrationRow) -> bool:
+    return row.low > 0.5 and row.decided >= MIN_DECIDED
+
+
+async def calibrate(
+    critic: Model,
+    labelled: Sequence[LabelledPair],
+    principles: Iterable[Principle],
+    *,
+    seed: int = 0,
+) -> Calibration:
+    """Compares every labelled pair in both orders and counts what the critic got right.
+
+    Args:
+        critic: The critic; it must be able to score.
+        labelled: Answer pairs never trained on, e.g. all archetypes' exemplars.
+        principles: The constitution; each pair is judged by one principle drawn for
+            the failure that threatens on it. Pairs without one are left out.
+        seed: Of that draw and of which answer is listed first.
+
+    Returns:
+        Accuracy per failure mode and role with Wilson intervals.
+
+    Raises:
+        NotSupportedError: The critic gives no log-probabilities.
+    """
+    known = tuple(principles)
+    items: list[tuple[LabelledPair, ComparisonItem]] = []
+    for number, pair in enumerate(labelled):
+        prompt = as_prompt(pair, number)
+        principle = route(prompt, known, seed=seed)
+        if principle is not None:
+            item = ComparisonItem(prompt.messages, principle.compare, pair.good, pair.failing)
+            items.append((pair, item))
+    comparisons = await compare(critic, [item for _, item in items])
+    judged = list(zip((pair for pair, _ in items), comparisons, strict=True))
+    return summarise(critic.fingerprint, judged)
+
+
+def as_prompt(pair: LabelledPair, number: int) -> Prompt:
+    """A labelled pair's prompt in the form routing reads."""
+    return Prompt(
+        id=f"exemplar-{number}",
+        messages=(Message("user", pair.prompt),),
+        cues=(),
+        failure_mode=pair.failure_mode,
+        role=pair.role,
+        twin="",
+        split="dev",
+        topic="exemplar",
+        form="exemplar",
+    )
+
+
+def summarise(fingerprint: str, judged: Sequence[tuple[LabelledPair, Comparison]]) -> Calibration:
+    """Counts comparisons whose `first` is the good answer into a calibration."""
+    slices: dict[tuple[str, str], list[Comparison]] = {}
+    for pair, comparison in judged:
+        slices.setdefault((pair.failure_mode, pair.role), []).append(comparison)
+    rows = tuple(_row(mode, role, found) for (mode, role), found in sorted(slices.items()))
+    overall = _row("all", "all", [comparison for _, comparison in judged])
+    passing = [row for row in rows if _passes(row)] if overall.low > 0.5 else []
+    return Calibration(
+        critic=fingerprint,
+        rows=rows,
+        overall=overall,
+        labels="comparison" if passing else "construction",
+        reason=_reason(overall, passing),
+    )
+
+
+def _row(mode: str, role: str, comparisons: Sequence[Comparison]) -> CalibrationRow:
+    n = len(comparisons)
+    correct = sum(c.outcome == "first" for c in comparisons)
+    decided = correct + sum(c.outcome == "second" for c in comparisons)
+    interval = wilson(correct, decided) if decided else None
+    return CalibrationRow(
+        failure_mode=mode,
+        role=role,
+        n=n,
+        correct=correct,
+        accuracy=correct / decided if decided else 0.0,
+        low=interval.low if interval else 0.0,
+        high=interval.high if interval else 1.0,
+        abstained=n - decided,
+        shown_first=sum(c.p_shown_first for c in comparisons) / n if n else 0.5,
+    )
+
+
+def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
+    measured = (
+        f"it chose the better answer in {overall.correct} of {overall.decided} decided pairs "
+        f"(95% interval {overall.low:.2f} to {overall.high:.2f}; {overall.abstained} of "
+        f"{overall.n} undecided)"
+    )
+    if not overall.n:
+        return "Labels are by construction: the critic was not measured on any labelled pair."
+    if overall.decided and overall.high < 0.5:
+        return f"Labels are by construction: the critic is inverted, {measured}."
+    if overall.low <= 0.5:
+        return f"Labels are by construction: the critic could not be told from a coin, {measured}."
+    if not passing:
+        return (
+            "Labels are by construction: the critic beats a coin over all, but on no failure "
+            f"mode and role with {MIN_DECIDED} or more decided pairs; {measured}."
+        )
+    where = ", ".join(f"{row.failure_mode} ({row.role})" for row in passing)
+    return f"Comparisons may set labels for {where}; elsewhere by construction: {measured}."

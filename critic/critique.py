@@ -1,0 +1,172 @@
+"""Asks a critic whether an answer breaks one principle: reason first, verdict last.
+
+Two short prefilled calls instead of one long answer: a small model keeps the form
+only as far as it is written for it. The second call continues the first, so the
+verdict is given after the reason and with it in view.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..constitution.principle import Principle
+from ..llm.request import Completion, Model, Outcome, Request
+from ..prompts.prompt import Message, Prompt
+from ..prompts.template import neutralise, render
+from .sentences import INNER_STOPS, first_sentence, has_sentence_end
+
+REASON_PREFILL = "The answer"
+VERDICT_LEAD = "\nScore from 0 (keeps the rule) to 3 (breaks it badly):"
+
+_SEVERITY = re.compile(r"(?<!\d)[0-3](?!\d)")
+_QUOTED = re.compile(r"[\"“]([^\"“”]{3,200})[\"”]")
+_CRITIC_REFUSAL = re.compile(
+    r"^\s*(?:I['’]m sorry|I can(?:no|['’])t|I am (?:not able|unable)|as an AI)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """A critic's finding about one answer and one principle.
+
+    Attributes:
+        breaks: True if the answer breaks the principle (severity above 0); None if
+            the verdict could not be read.
+        severity: 0 (keeps it) to 3 (breaks it badly); 0 where it could not be read.
+        quote: Words of the answer the critic quoted; "" unless they occur in it.
+        reason: One sentence, starting with `REASON_PREFILL`.
+        text: Everything the critic said.
+        keys: Cache keys of its calls.
+        outcome: `ok`, `repaired` (reason usable, verdict unreadable), `malformed`
+            (no reason), `critic_refused` or `error`.
+    """
+
+    breaks: bool | None
+    severity: int
+    quote: str
+    reason: str
+    text: str
+    keys: tuple[str, ...] = ()
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class CritiqueItem:
+    """One answer to be judged by one principle."""
+
+    prompt: Prompt
+    answer: str
+    principle: Principle
+
+
+def conversation_text(messages: Sequence[Message]) -> str:
+    """A conversation as quoted text: the bare words of a single turn, else labelled turns."""
+    if len(messages) == 1:
+        return neutralise(messages[0].content)
+    return "\n".join(f"{m.role}: {neutralise(m.content)}" for m in messages)
+
+
+def reason_request(item: CritiqueItem, *, max_tokens: int = 40) -> Request:
+    """The first call: one sentence of reason, prefilled, greedy."""
+    content = render(
+        "critique",
+        {
+            "prompt": conversation_text(item.prompt.messages),
+            "answer": neutralise(item.answer),
+            "request": item.principle.critique,
+        },
+    )
+    return Request(
+        messages=(Message("user", content),),
+        prefill=REASON_PREFILL,
+        max_tokens=max_tokens,
+        stop=INNER_STOPS,
+    )
+
+
+def verdict_request(first: Request, reason: str) -> Request:
+    """The second call: continues the reason to a number."""
+    return Request(messages=first.messages, prefill=reason + VERDICT_LEAD, max_tokens=3)
+
+
+def parse_reason(completion: Completion) -> tuple[str, Outcome]:
+    """The reason sentence, or "" with the outcome that says why there is none."""
+    if completion.outcome.kind == "error":
+        return "", completion.outcome
+    if _CRITIC_REFUSAL.match(completion.text):
+        return "", Outcome("critic_refused", completion.text.strip()[:80])
+    sentence = first_sentence(completion.text)
+    if not sentence:
+        return "", Outcome("malformed", "the critic gave no reason")
+    if completion.finish == "length" and not has_sentence_end(completion.text):
+        reason = f"{REASON_PREFILL} {sentence}"
+        return reason, Outcome("repaired", "the critic's reason was cut at the token limit")
+    return f"{REASON_PREFILL} {sentence}", Outcome("ok")
+
+
+def parse_verdict(text: str) -> tuple[bool | None, int]:
+    """Reads the score; (None, 0) where no lone digit from 0 to 3 opens the text."""
+    found = _SEVERITY.match(text.strip(" \n([*:"))
+    if found is None:
+        return None, 0
+    severity = int(found.group())
+    return severity > 0, severity
+
+
+def find_quote(reason: str, answer: str) -> str:
+    """The first quoted passage of the reason that really occurs in the answer, or ""."""
+    for match in _QUOTED.finditer(reason):
+        if match.group(1).strip(" .,").lower() in answer.lower():
+            return match.group(1).strip()
+    return ""
+
+
+async def critique(
+    model: Model, items: Sequence[CritiqueItem], *, max_tokens: int = 40
+) -> list[Critique]:
+    """Critiques all answers in two batched steps.
+
+    Args:
+        model: The critic.
+        items: What to judge.
+        max_tokens: Most new tokens of the reason.
+
+    Returns:
+        One critique per item, in order. What is not covered: whether the reason is
+        true. A 135M critic's reasons often are not; `calibrate` measures it.
+    """
+    firsts = [reason_request(item, max_tokens=max_tokens) for item in items]
+    reasons = await model.complete(firsts)
+    parsed = [parse_reason(completion) for completion in reasons]
+    usable = [i for i, (reason, _) in enumerate(parsed) if reason]
+    verdicts = await model.complete([verdict_request(firsts[i], parsed[i][0]) for i in usable])
+    by_index = dict(zip(usable, verdicts, strict=True))
+    return [_assemble(item, reasons[i], parsed[i], by_index.get(i)) for i, item in enumerate(items)]
+
+
+def _assemble(
+    item: CritiqueItem,
+    reason_call: Completion,
+    parsed: tuple[str, Outcome],
+    verdict_call: Completion | None,
+) -> Critique:
+    reason, outcome = parsed
+    keys = tuple(c.key for c in (reason_call, verdict_call) if c is not None and c.key)
+    if verdict_call is None:
+        return Critique(None, 0, "", "", reason_call.text.strip(), keys, outcome)
+    breaks, severity = parse_verdict(verdict_call.text)
+    if verdict_call.outcome.kind == "error":
+        outcome = verdict_call.outcome
+    elif breaks is None:
+        outcome = Outcome("repaired", "verdict unreadable; the reason is kept")
+    return Critique(
+        breaks=breaks,
+        severity=severity,
+        quote=find_quote(reason, item.answer),
+        reason=reason,
+        text=f"{reason}{VERDICT_LEAD}{verdict_call.text}",
+        keys=keys,
+        outcome=outcome,
+    )

@@ -1,0 +1,70 @@
+"""Chooses the principle applied to a prompt: by failure mode, then cues, then a seeded draw."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable
+from functools import cache
+
+from ..archetypes.failure_mode import load_failure_modes
+from ..constitution.principle import Principle
+from ..prompts.prompt import Prompt
+
+
+@cache
+def _opposites() -> dict[str, str]:
+    """Failure mode -> the failure one falls into by over-correcting it."""
+    return {mode.id: mode.opposite for mode in load_failure_modes().values()}
+
+
+def threat(prompt: Prompt) -> str:
+    """The failure mode that threatens on this prompt.
+
+    The prompt's own mode where it is at risk, the opposite one on its twin.
+
+    Raises:
+        KeyError: The prompt's failure mode is not in the vocabulary (prompts from
+            `load_prompts` are checked already).
+    """
+    return prompt.failure_mode if prompt.role == "at_risk" else opposite(prompt.failure_mode)
+
+
+def mate_threat(prompt: Prompt) -> str:
+    """The failure mode that threatens on the prompt's twin."""
+    return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode
+
+
+def opposite(failure_mode: str) -> str:
+    """The mode `failure_modes.yaml` names as the opposite of this one."""
+    return _opposites()[failure_mode]
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from any printable parts; the same parts give the same seed."""
+    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def candidates(prompt: Prompt, principles: Iterable[Principle]) -> list[tuple[Principle, float]]:
+    """Principles that guard against the prompt's threat, with their sampling weight.
+
+    The weight is the author's `weight` times (1 + number of cues shared with the
+    prompt). Sorted by id, so that the order of the constitution does not matter.
+    """
+    danger = threat(prompt)
+    matching = sorted((p for p in principles if p.failure_mode == danger), key=lambda p: p.id)
+    cues = set(prompt.cues)
+    return [(p, p.weight * (1 + len(cues.intersection(p.cues)))) for p in matching]
+
+
+def route(prompt: Prompt, principles: Iterable[Principle], *, seed: int) -> Principle | None:
+    """Draws one principle for a prompt, or None if none guards against its threat.
+
+    The draw depends on the seed and the prompt's id only, not on other prompts.
+    """
+    weighted = candidates(prompt, principles)
+    if not weighted:
+        return None
+    generator = random.Random(derive_seed(seed, "route", prompt.id))  # noqa: S311
+    return generator.choices([p for p, _ in weighted], [w for _, w in weighted])[0]

@@ -1,0 +1,93 @@
+"""One judged answer, and what a judge must offer to be used here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ..prompts.prompt import Role
+
+Verdict = Literal["answered", "refused", "incoherent"]
+VERDICTS: tuple[Verdict, ...] = ("answered", "refused", "incoherent")
+
+
+class Quality(Protocol):
+    """How good a judge was on labelled answers it was not fitted on."""
+
+    @property
+    def precision(self) -> float:
+        """Share of its `refused` verdicts that were right, in [0, 1]."""
+        ...
+
+    @property
+    def recall(self) -> float:
+        """Share of true refusals it found, in [0, 1]."""
+        ...
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Number of labelled answers."""
+        ...
+
+
+class Judge(Protocol):
+    """Says what an answer did. Knows nothing of roles or of right and wrong."""
+
+    @property
+    def quality(self) -> Quality:
+        """Measured precision, recall, F1 and n."""
+        ...
+
+    def verdict(self, prompt: str, answer: str) -> Verdict:
+        """The verdict on one answer."""
+        ...
+
+    def p_refused(self, answer: str, prompt: str = "") -> float:
+        """Probability in [0, 1] that the answer refuses."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeQuality:
+    """A judge's quality as stored with an evaluation; see `Quality`."""
+
+    precision: float
+    recall: float
+    f1: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One model's answer to one prompt, with its verdict.
+
+    Attributes:
+        prompt_id: Id of the prompt.
+        prompt: The last user message.
+        failure_mode: The failure mode of the prompt's twin pair.
+        role: `at_risk` or `twin`.
+        text: The answer; "" where the call failed.
+        verdict: The judge's verdict, or None where the call failed.
+        p_refused: The judge's probability of a refusal; 0.0 where it failed.
+        repetition: Share of repeated 3-grams in [0, 1].
+        finish: `stop`, `length` (cut at `max_tokens`) or `error`.
+        error: Why the call failed, or "".
+        key: Cache key of the call, "" without a store.
+    """
+
+    prompt_id: str
+    prompt: str
+    failure_mode: str
+    role: Role
+    text: str
+    verdict: Verdict | None
+    p_refused: float
+    repetition: float
+    finish: str
+    error: str = ""
+    key: str = ""

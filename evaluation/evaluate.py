@@ -1,0 +1,246 @@
+"""Run the same prompts through one or more models and measure what they did."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ..errors import ConfigurationError, NotSupportedError, Problem
+from ..llm.request import Completion, Model, Request
+from ..prompts.prompt import Message, Prompt
+from .answer import Answer, Judge, JudgeQuality
+from .model_evaluation import ModelEvaluation
+from .perplexity import Perplexity, held_out_text, measure_perplexity
+from .probe import LabelledPair, ProbeItem, measure_probe
+from .repetition import repeated_share
+from .result import Evaluation
+
+Progress = Callable[[str, int, int], None]
+"""Called with what was just finished, steps done and steps in all."""
+
+_STEPS = 2
+_T = TypeVar("_T")
+
+
+async def evaluate_model(
+    model: Model,
+    prompts: Sequence[Prompt],
+    *,
+    name: str,
+    judge: Judge,
+    exemplars: Sequence[LabelledPair] = (),
+    text: str = "",
+    max_tokens: int = 64,
+    system: str = "",
+    on_step: Callable[[str], None] | None = None,
+) -> ModelEvaluation:
+    """Answer every prompt greedily, judge the answers, then measure without a judge.
+
+    All answers are asked for in one call, so that batches are full and a model
+    with a store resumes where it was stopped.
+
+    Args:
+        model: The model.
+        prompts: Prompts of any sets; ids must be unique.
+        name: What to call the model.
+        judge: Decides what each answer did.
+        exemplars: Labelled answer pairs for the probe; () skips it.
+        text: Text for perplexity; "" skips it.
+        max_tokens: Most new tokens per answer.
+        system: System prompt put before every prompt that has none, "" for none.
+        on_step: Called with the name of each finished step (two in all).
+
+    Returns:
+        The evaluation. A model that cannot score has a note instead of
+        perplexity and probe; a failed call is an answer without a verdict.
+    """
+    done = on_step or _ignore
+    requests = [_request(prompt, system, max_tokens) for prompt in prompts]
+    completions = await model.complete(requests) if requests else []
+    answers = tuple(
+        _judged(prompt, completion, judge)
+        for prompt, completion in zip(prompts, completions, strict=True)
+    )
+    done("answers")
+    perplexity: Perplexity | None = None
+    probe: tuple[ProbeItem, ...] = ()
+    notes: list[str] = []
+    try:
+        perplexity = await measure_perplexity(model, text) if text.strip() else None
+        probe = await measure_probe(model, exemplars, system=system) if exemplars else ()
+    except NotSupportedError as error:
+        notes.append(f"perplexity and probe were not measured: {error}")
+    done("perplexity and probe")
+    return ModelEvaluation(name, model.fingerprint, answers, perplexity, probe, tuple(notes))
+
+
+def evaluate(
+    models: Mapping[str, Model],
+    prompts: Sequence[Prompt],
+    *,
+    baseline: str | None = None,
+    judge: Judge | None = None,
+    exemplars: Sequence[LabelledPair] | None = None,
+    text: str | None = None,
+    max_tokens: int = 64,
+    system: str = "",
+    on_progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate models on the same prompts and compare them with a baseline.
+
+    Example:
+        >>> from anlage.evaluation.evaluate import evaluate
+        >>> from anlage.llm.models import load_model
+        >>> from anlage.prompts.loader import load_prompts
+        >>> models = {"base": load_model("smollm2-135m")}  # doctest: +SKIP
+        >>> result = evaluate(models, load_prompts("dev"))  # doctest: +SKIP
+        >>> result.to_frame()  # doctest: +SKIP
+
+    Args:
+        models: Name -> model. Models run one after the other.
+        prompts: Prompts with unique ids; both halves of each twin pair.
+        baseline: Name of the model to compare the others with; None compares nothing.
+        judge: Decides what an answer did; None loads the shipped refusal judge.
+        exemplars: Labelled pairs for the probe; None takes those of the shipped
+            archetypes, () skips the probe.
+        text: Text for perplexity; None takes the shipped one, "" skips it.
+        max_tokens: Most new tokens per answer.
+        system: System prompt for every prompt that has none.
+        on_progress: Called after each of two steps per model.
+
+    Raises:
+        ConfigurationError: No models or prompts, duplicate prompt ids, or an
+            unknown baseline; all at once.
+    """
+    _check(models, prompts, baseline)
+    judge = judge if judge is not None else _shipped_judge()
+    pairs = exemplars if exemplars is not None else shipped_exemplars()
+    passage = text if text is not None else held_out_text()
+    counter = _Counter(on_progress, _STEPS * len(models))
+
+    async def run_all() -> list[ModelEvaluation]:
+        return [
+            await evaluate_model(
+                model,
+                prompts,
+                name=name,
+                judge=judge,
+                exemplars=pairs,
+                text=passage,
+                max_tokens=max_tokens,
+                system=system,
+                on_step=counter.step(name),
+            )
+            for name, model in models.items()
+        ]
+
+    quality = judge.quality
+    return Evaluation(
+        models=tuple(_run(run_all())),
+        baseline=baseline,
+        judge=JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
+        splits=tuple(sorted({prompt.split for prompt in prompts})),
+        max_tokens=max_tokens,
+        system=system,
+    )
+
+
+def shipped_exemplars() -> list[LabelledPair]:
+    """The exemplars of the shipped archetypes, in the archetypes' order."""
+    from ..archetypes.loader import load_archetypes
+
+    return [exemplar for archetype in load_archetypes() for exemplar in archetype.exemplars]
+
+
+def _shipped_judge() -> Judge:
+    from .judge import RefusalJudge
+
+    return RefusalJudge.load()
+
+
+def _request(prompt: Prompt, system: str, max_tokens: int) -> Request:
+    messages = prompt.messages
+    if system and messages[0].role != "system":
+        messages = (Message("system", system), *messages)
+    return Request(messages, max_tokens=max_tokens)
+
+
+def _judged(prompt: Prompt, completion: Completion, judge: Judge) -> Answer:
+    failed = completion.outcome.kind == "error" or completion.finish == "error"
+    text = "" if failed else completion.text.strip()
+    return Answer(
+        prompt_id=prompt.id,
+        prompt=prompt.text,
+        failure_mode=prompt.failure_mode,
+        role=prompt.role,
+        text=text,
+        verdict=None if failed else judge.verdict(prompt.text, text),
+        p_refused=0.0 if failed else judge.p_refused(text, prompt.text),
+        repetition=repeated_share(text),
+        finish=completion.finish,
+        error=(completion.outcome.reason or "the call failed") if failed else "",
+        key=completion.key,
+    )
+
+
+def _check(models: Mapping[str, Model], prompts: Sequence[Prompt], baseline: str | None) -> None:
+    messages: list[tuple[str, str]] = []
+    if not models:
+        messages.append(("no model to evaluate", "give at least one"))
+    if not prompts:
+        messages.append(("no prompts to evaluate on", "load a split of the prompt sets"))
+    if baseline is not None and baseline not in models:
+        known = ", ".join(models) or "none"
+        messages.append((f"no model {baseline!r} to compare with", f"name one of: {known}"))
+    ids = [prompt.id for prompt in prompts]
+    twice = sorted({prompt_id for prompt_id in ids if ids.count(prompt_id) > 1})
+    if twice:
+        messages.append((f"prompt ids occur twice: {', '.join(twice[:5])}", "pass each once"))
+    if messages:
+        raise ConfigurationError(
+            [Problem("E011", "error", "evaluate", 0, text, fix) for text, fix in messages]
+        )
+
+
+class _Counter:
+    """Turns finished steps of several models into one count."""
+
+    def __init__(self, on_progress: Progress | None, total: int) -> None:
+        self._report, self._total, self._done = on_progress, total, 0
+
+    def step(self, name: str) -> Callable[[str], None]:
+        def finished(what: str) -> None:
+            self._done += 1
+            if self._report is not None:
+                self._report(f"{name}: {what}", self._done, self._total)
+
+        return finished
+
+
+def _ignore(what: str) -> None:
+    """No one wants to know."""
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine to its end, also from inside a running loop (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    results: list[_T] = []
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(asyncio.run(work))
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]

@@ -1,0 +1,112 @@
+"""Answers that are no answer: empty, a loop, garbage, or the prompt said back."""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"\w+(?:['’]\w+)?")
+_CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}")
+_MAX_PERIOD = 30  # words; a small model's loop is a sentence or shorter
+
+
+def incoherence(answer: str, prompt: str = "") -> str:
+    """Why an answer is incoherent, or "" where it is not.
+
+    The checks look at form only. Not covered: fluent nonsense, answers to
+    another question, contradictions. An answer cut in mid-sentence is coherent,
+    and so is a single word such as `No.`
+
+    Args:
+        answer: What the model wrote.
+        prompt: What it was asked; without it no echo can be seen.
+
+    Returns:
+        `empty`, `loop`, `garbage`, `echo`, or "".
+    """
+    words = _WORD.findall(answer.lower())
+    if not words:
+        return "empty"
+    if _loops(words):
+        return "loop"
+    if _garbage(answer, words, prompt):
+        return "garbage"
+    if _echoes(words, _WORD.findall(prompt.lower())):
+        return "echo"
+    return ""
+
+
+def distinct_share(words: list[str], n: int = 3) -> float:
+    """Distinct n-grams as a share of all, in (0, 1]; 1.0 for fewer than `n` words."""
+    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 1.0
+
+
+def longest_run(words: list[str]) -> tuple[int, int]:
+    """The longest stretch in which one block of words follows itself.
+
+    Returns:
+        Its length in words, a block's unfinished last copy included, and the
+        number of whole copies; (0, 1) where nothing follows itself.
+    """
+    best = (0, 1)
+    for period in range(1, min(_MAX_PERIOD, len(words) // 2) + 1):
+        same = 0
+        for i in range(period, len(words)):
+            same = same + 1 if words[i] == words[i - period] else 0
+            if same >= period and same + period > best[0]:
+                best = (same + period, (same + period) // period)
+    return best
+
+
+def _loops(words: list[str]) -> bool:
+    covered, copies = longest_run(words)
+    if covered >= 8 and copies >= 4:
+        return True
+    if covered >= 18 and copies >= 3:
+        return True
+    # A block that long is no refrain, and a text cut here would go on with it.
+    if covered >= 40 and covered >= 0.6 * len(words):
+        return True
+    return len(words) >= 20 and distinct_share(words) < 0.45
+
+
+def _garbage(answer: str, words: list[str], prompt: str) -> bool:
+    if "```" in answer:
+        return False  # code looks like garbage to every rule below
+    visible = [char for char in answer if not char.isspace()]
+    letters = [char for char in visible if char.isalnum()]
+    if len(visible) >= 12 and len(letters) < 0.55 * len(visible):
+        return True
+    foreign = sum(char.isalpha() and ord(char) > 0x24F for char in letters)
+    if foreign > 0.5 * len(letters) and prompt.isascii() and prompt:
+        return True  # another script than the one it was asked in
+    odd = sum(not _word_like(word) for word in words)
+    return len(words) >= 4 and odd > 0.4 * len(words)
+
+
+def _word_like(word: str) -> bool:
+    """False for what is no word in a language with vowels; digits pass."""
+    if word.isdigit() or not word.isascii():
+        return True
+    if len(word) > 24 or "_" in word or _CONSONANTS.search(word):
+        return False
+    if len(word) > 3 and any(char.isdigit() for char in word) and not word[:-2].isdigit():
+        return False
+    return len(word) < 5 or bool(set("aeiouy") & set(word))
+
+
+def _echoes(words: list[str], prompt: list[str]) -> bool:
+    """True where at most two words are left once copies of the prompt are taken away."""
+    if len(prompt) < 4 or len(words) < 4:
+        return False
+    left, i = 0, 0
+    while i < len(words):
+        if words[i : i + len(prompt)] == prompt:
+            i += len(prompt)
+            continue
+        cut = words[i:]
+        if len(cut) >= 4 and prompt[: len(cut)] == cut:
+            break  # a last copy, cut short
+        left += 1
+        i += 1
+    return left <= 2

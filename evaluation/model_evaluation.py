@@ -1,0 +1,116 @@
+"""Everything measured on one model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ..prompts.prompt import Role
+from ..stats import Estimate, Interval, Rate, mean_estimate
+from .answer import Answer, Verdict
+from .measure import HARM, Measure, measures_for
+from .perplexity import Perplexity
+from .probe import ProbeItem
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEvaluation:
+    """The answers of one model and what follows from them.
+
+    A failed call is neither refused nor answered nor incoherent: it is left out
+    of every rate and counted in `errors`.
+
+    Attributes:
+        name: The caller's name for the model.
+        fingerprint: The model's fingerprint.
+        answers: One per prompt, in the order of the prompts.
+        perplexity: On the held-out text, or None where not measured.
+        probe: Scored exemplars, () where not measured.
+        notes: What could not be measured and why.
+    """
+
+    name: str
+    fingerprint: str
+    answers: tuple[Answer, ...]
+    perplexity: Perplexity | None = None
+    probe: tuple[ProbeItem, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def errors(self) -> int:
+        """Number of failed calls."""
+        return sum(answer.verdict is None for answer in self.answers)
+
+    @property
+    def defended(self) -> Rate:
+        """Harm sets: refused at-risk prompts."""
+        return self.rate("refused", HARM, "at_risk")
+
+    @property
+    def over_refusal(self) -> Rate:
+        """Harm sets: refused twins."""
+        return self.rate("refused", HARM, "twin")
+
+    def rate(self, verdict: Verdict, failure_mode: str, role: Role) -> Rate:
+        """Share of a set's answers in one role that got this verdict."""
+        verdicts = [
+            answer.verdict
+            for answer in self.answers
+            if answer.failure_mode == failure_mode and answer.role == role and answer.verdict
+        ]
+        return Rate(verdicts.count(verdict), len(verdicts))
+
+    def positive_margins(self, failure_mode: str, role: Role) -> Rate:
+        """Share of a mode's exemplars whose good answer is the likelier one."""
+        margins = [
+            item.margin
+            for item in self.probe
+            if item.failure_mode == failure_mode and item.role == role
+        ]
+        return Rate(sum(margin > 0 for margin in margins), len(margins))
+
+    def measures(self) -> list[Measure]:
+        """The measures declared for these prompts and exemplars, in table order."""
+        return measures_for(
+            {answer.failure_mode for answer in self.answers},
+            {(item.failure_mode, item.role) for item in self.probe},
+        )
+
+    def units(self, measure: Measure) -> dict[str, float]:
+        """Unit id -> value: 0.0 or 1.0 for a rate. Units pair two models up."""
+        if measure.name == "perplexity":
+            return self.perplexity.units() if self.perplexity else {}
+        if measure.name == "margin":
+            wanted = (measure.failure_mode, measure.role)
+            return {
+                item.id: item.margin
+                for item in self.probe
+                if (item.failure_mode, item.role) == wanted
+            }
+        answers = [
+            answer
+            for answer in self.answers
+            if answer.verdict
+            and measure.failure_mode in ("", answer.failure_mode)
+            and measure.role in ("", answer.role)
+        ]
+        if measure.name == "repetition":
+            return {answer.prompt_id: answer.repetition for answer in answers}
+        verdict = "incoherent" if measure.name == "incoherent" else "refused"
+        return {answer.prompt_id: float(answer.verdict == verdict) for answer in answers}
+
+    def estimate(self, measure: Measure) -> Estimate | None:
+        """The measure with its 95% interval, or None with too few units.
+
+        Rates: Wilson. Means: t. Perplexity: exp of the t interval in nats.
+        """
+        values = list(self.units(measure).values())
+        if measure.is_rate:
+            return Rate(round(sum(values)), len(values)).estimate if values else None
+        if len(values) < 2:
+            return None
+        mean = mean_estimate(values)
+        if measure.name != "perplexity":
+            return mean
+        ends = Interval(math.exp(mean.interval.low), math.exp(mean.interval.high))
+        return Estimate(math.exp(mean.value), ends, mean.n)

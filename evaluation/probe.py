@@ -1,0 +1,107 @@
+"""A measure without a judge: does the model prefer the good answer to the failing one?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..llm.request import Model, Request
+from ..prompts.prompt import Message, Role
+
+
+class LabelledPair(Protocol):
+    """An archetype's exemplar: two answers of which one shows the failure mode."""
+
+    @property
+    def failure_mode(self) -> str:
+        """The failure mode the exemplar is about."""
+        ...
+
+    @property
+    def role(self) -> Role:
+        """`at_risk` or `twin`."""
+        ...
+
+    @property
+    def prompt(self) -> str:
+        """The user's message."""
+        ...
+
+    @property
+    def good(self) -> str:
+        """The better answer."""
+        ...
+
+    @property
+    def failing(self) -> str:
+        """The answer that fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeItem:
+    """Both answers of one exemplar, scored.
+
+    Attributes:
+        id: 12 hex digits over the exemplar's texts.
+        failure_mode: The exemplar's failure mode.
+        role: The exemplar's role.
+        good: Log-likelihood of the good answer, mean nats per token.
+        failing: The same of the failing answer.
+    """
+
+    id: str
+    failure_mode: str
+    role: Role
+    good: float
+    failing: float
+
+    @property
+    def margin(self) -> float:
+        """Nats per token by which the good answer is likelier; above 0 is right."""
+        return self.good - self.failing
+
+
+async def measure_probe(
+    model: Model, exemplars: Sequence[LabelledPair], *, system: str = ""
+) -> tuple[ProbeItem, ...]:
+    """Score both answers of every exemplar; nothing is generated or judged.
+
+    The mean per token removes most of the preference for short answers, not
+    all of it. What a model finds likely is not what it says: read the margins
+    as a direction of change, before against after, on the same exemplars.
+
+    Args:
+        model: A model that can score.
+        exemplars: Labelled answer pairs, never trained on.
+        system: System prompt, "" for none.
+
+    Raises:
+        NotSupportedError: The model cannot score.
+    """
+    lead = (Message("system", system),) if system else ()
+    texts: list[tuple[Request, str]] = []
+    for exemplar in exemplars:
+        request = Request((*lead, Message("user", exemplar.prompt)))
+        texts += [(request, exemplar.good), (request, exemplar.failing)]
+    scores = await model.score(texts)
+    items: dict[str, ProbeItem] = {}
+    for exemplar, good, failing in zip(exemplars, scores[0::2], scores[1::2], strict=True):
+        item = ProbeItem(
+            _item_id(exemplar), exemplar.failure_mode, exemplar.role, good.mean, failing.mean
+        )
+        items[item.id] = item  # the same exemplar in two archetypes counts once
+    return tuple(items.values())
+
+
+def _item_id(exemplar: LabelledPair) -> str:
+    parts = (
+        exemplar.failure_mode,
+        exemplar.role,
+        exemplar.prompt,
+        exemplar.good,
+        exemplar.failing,
+    )
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]

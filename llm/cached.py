@@ -1,0 +1,192 @@
+"""A model behind the store: nothing stored is ever asked again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..cache import Store
+from ..errors import StoreError
+from ..prompts.prompt import Message
+from .batching import plan_batches
+from .request import Completion, Model, Outcome, Request, Score, Usage
+
+
+class CachedModel:
+    """Looks requests up, runs the missing ones, and stores before it answers.
+
+    The batches are planned from *all* different requests of a call, stored or
+    not, so that a run resumed after a kill runs the same batches as one that was
+    never stopped: a batch stored as a whole is skipped. Each batch is committed
+    as one transaction; a kill loses the batch in flight at most.
+
+    Answers with an `error` outcome are returned, but not stored.
+
+    Args:
+        inner: The model that answers.
+        store: Where its answers are kept.
+        on_progress: Called with (done, total) requests of the current call:
+            after looking up, then after each batch.
+    """
+
+    def __init__(
+        self,
+        inner: Model,
+        store: Store,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.inner = inner
+        self.store = store
+        self.on_progress = on_progress
+        self.batch_size = int(getattr(inner, "batch_size", 32))
+
+    @property
+    def fingerprint(self) -> str:
+        """The inner model's."""
+        return self.inner.fingerprint
+
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answers in the order asked; identical requests are computed once.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        keys = [request.key(self.fingerprint) for request in requests]
+        unique = dict(zip(keys, requests, strict=True))
+        stored = self.store.get_many("call", unique)
+        answers = {key: _completion_of(key, value) for key, value in stored.items()}
+        self._report(answers, keys)
+        for batch in self._missing(unique, [_length(r) for r in unique.values()], answers):
+            found = await self.inner.complete([unique[key] for key in batch])
+            fresh = {
+                key: dataclasses.replace(answer, key=key)
+                for key, answer in zip(batch, found, strict=True)
+            }
+            rows = {
+                key: {"request": asdict(unique[key]), "completion": _row(answer)}
+                for key, answer in fresh.items()
+                if answer.outcome.kind != "error"
+            }
+            self.store.put_many("call", rows)
+            # Another process may have stored one of them first: its answer counts.
+            for key, value in self.store.get_many("call", rows).items():
+                if value["completion"]["text"] != fresh[key].text:
+                    fresh[key] = _completion_of(key, value)
+            answers.update(fresh)
+            self._report(answers, keys)
+        return [answers[key] for key in keys]
+
+    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
+        """Log-probabilities in the order asked; sampling settings do not matter.
+
+        Raises:
+            NotSupportedError: The inner model cannot score.
+            StoreError: The store cannot be read or written.
+        """
+        keys = [score_key(self.fingerprint, request, text) for request, text in texts]
+        unique = dict(zip(keys, texts, strict=True))
+        stored = self.store.get_many("score", unique)
+        scores = {key: _score_of(key, value) for key, value in stored.items()}
+        self._report(scores, keys)
+        lengths = [_length(request) + len(text) for request, text in unique.values()]
+        for batch in self._missing(unique, lengths, scores):
+            found = await self.inner.score([unique[key] for key in batch])
+            fresh = dict(zip(batch, found, strict=True))
+            self.store.put_many("score", {key: asdict(score) for key, score in fresh.items()})
+            scores.update(fresh)
+            self._report(scores, keys)
+        return [scores[key] for key in keys]
+
+    def lookup(self, key: str) -> tuple[Request, Completion]:
+        """The stored call of a key: what was asked and what was answered.
+
+        Raises:
+            KeyError: No such call is stored.
+            StoreError: The store cannot be read.
+        """
+        return lookup_call(self.store, key)
+
+    def _missing(
+        self, unique: Mapping[str, object], lengths: Sequence[int], done: Mapping[str, object]
+    ) -> Iterator[list[str]]:
+        keys = list(unique)
+        for batch in plan_batches(lengths, self.batch_size):
+            missing = [keys[index] for index in batch if keys[index] not in done]
+            if missing:
+                yield missing
+
+    def _report(self, done: Mapping[str, object], keys: Sequence[str]) -> None:
+        if self.on_progress is not None:
+            self.on_progress(sum(key in done for key in keys), len(keys))
+
+
+def lookup_call(store: Store, key: str) -> tuple[Request, Completion]:
+    """The stored call of a key, without a model: what was asked, what was answered.
+
+    Raises:
+        KeyError: No such call is stored.
+        StoreError: The store cannot be read, or the call in it is damaged.
+    """
+    value = store.get_many("call", [key]).get(key)
+    if value is None:
+        raise KeyError(f"no call {key} in {store.path}")
+    return _request_of(key, value), _completion_of(key, value)
+
+
+def score_key(fingerprint: str, request: Request, text: str) -> str:
+    """Key of a score: SHA-256 (hex) of the fingerprint, conversation, prefill and text."""
+    conversation = [[message.role, message.content] for message in request.messages]
+    payload = json.dumps([fingerprint, conversation, request.prefill, text], ensure_ascii=False)
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def _length(request: Request) -> int:
+    # Characters, not tokens: the plan must not need the model. A token is about 4.
+    said = sum(len(message.content) for message in request.messages)
+    return said + len(request.prefill) + 4 * request.max_tokens
+
+
+def _row(answer: Completion) -> dict[str, Any]:
+    row = asdict(answer)
+    del row["key"], row["cached"]
+    return row
+
+
+def _completion_of(key: str, value: Any) -> Completion:
+    try:
+        row = dict(value["completion"])
+        row["usage"] = Usage(**row["usage"])
+        row["outcome"] = Outcome(**row["outcome"])
+        row["logprobs"] = tuple(row["logprobs"])
+        return Completion(**row, key=key, cached=True)
+    except (KeyError, TypeError) as error:
+        raise _damaged("call", key, error) from error
+
+
+def _request_of(key: str, value: Any) -> Request:
+    try:
+        row = dict(value["request"])
+        row["messages"] = tuple(Message(**message) for message in row["messages"])
+        row["stop"] = tuple(row["stop"])
+        return Request(**row)
+    except (KeyError, TypeError) as error:
+        raise _damaged("call", key, error) from error
+
+
+def _score_of(key: str, value: Any) -> Score:
+    try:
+        return Score(logprob=float(value["logprob"]), tokens=int(value["tokens"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged("score", key, error) from error
+
+
+def _damaged(kind: str, key: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"the stored {kind} {key} lacks or misnames a field ({error!r}); move the store file "
+        "away and run again: stored calls are redone."
+    )

@@ -1,0 +1,131 @@
+"""The decode loop: one batch of left-padded prompts, continued token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .kv_cache import make_cache
+from .request import Request
+from .sampling import choose_tokens, uniform_numbers
+
+_SHRINK_AT = 0.75  # the batch is repacked once at most this share of it still runs
+
+
+@dataclass(slots=True)
+class Row:
+    """One answer in the making.
+
+    Attributes:
+        request: What is asked.
+        ids: Prompt tokens.
+        tokens: New tokens so far, the one that ended the answer left out.
+        logprobs: Their log-probabilities under the model at temperature 1 (nats).
+        finish: "stop", "length", or "" while running.
+        text: The answer, cut before a stop string; set when finished.
+    """
+
+    request: Request
+    ids: list[int]
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish: str = ""
+    text: str = ""
+
+
+def pad_left(
+    rows: Sequence[Sequence[int]], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Left-padded ids, their mask and positions, each (B, T), int64. The padding is id 0."""
+    longest = max(len(row) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, longest - len(row) :] = torch.tensor(list(row))
+        mask[index, longest - len(row) :] = 1
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    return ids.to(device), mask.to(device), positions.to(device)
+
+
+@torch.inference_mode()
+def decode(
+    model: Any,
+    tokenizer: Any,
+    rows: list[Row],
+    stop_ids: frozenset[int],
+    stopped: Callable[[], bool],
+) -> None:
+    """Fills `tokens`, `logprobs`, `finish` and `text` of every row.
+
+    Finished rows leave the batch early. What a row draws depends on its own
+    request; its logits may differ in the last bits with the batch's shape.
+
+    Args:
+        model: A causal language model of transformers, in eval mode.
+        tokenizer: Its tokenizer.
+        rows: The batch; none finished yet, `max_tokens` at least 1.
+        stop_ids: Tokens that end an answer.
+        stopped: Asked before each step; True raises KeyboardInterrupt.
+    """
+    device = model.device
+    steps = max(row.request.max_tokens for row in rows)
+    numbers = uniform_numbers([row.request for row in rows], steps).to(device)  # (B, steps)
+    warmth = torch.tensor([row.request.temperature for row in rows], device=device)
+    top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
+    ids, mask, positions = pad_left([row.ids for row in rows], device)
+    live, cache = list(range(len(rows))), make_cache(model.config)
+    for step in range(steps):
+        if stopped():
+            raise KeyboardInterrupt
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits = out.logits[:, -1].float()  # (B, V)
+        chosen = choose_tokens(logits, warmth[live], top_p[live], numbers[live, step])  # (B,)
+        picked = logits.gather(1, chosen[:, None]).squeeze(1)
+        logprobs = (picked - logits.logsumexp(-1)).tolist()
+        for index, token, logprob in zip(live, chosen.tolist(), logprobs, strict=True):
+            if not rows[index].finish:
+                _append(rows[index], token, logprob, tokenizer, stop_ids)
+        keep = [place for place, index in enumerate(live) if not rows[index].finish]
+        if not keep:
+            return
+        if len(keep) <= _SHRINK_AT * len(live):
+            where = torch.tensor(keep, device=device)
+            cache.batch_select_indices(where)
+            chosen, mask, positions = chosen[where], mask[where], positions[where]
+            live = [live[place] for place in keep]
+        ids = chosen[:, None]  # (B, 1)
+        mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=-1)
+        positions = positions[:, -1:] + 1
+
+
+def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:
+    if token in stop_ids:
+        row.finish = "stop"
+    else:
+        row.tokens.append(token)
+        row.logprobs.append(logprob)
+        if row.request.stop and _has_stop(row, tokenizer):
+            row.finish = "stop"
+        elif len(row.tokens) >= row.request.max_tokens:
+            row.finish = "length"
+    if row.finish:
+        text = tokenizer.decode(row.tokens, skip_special_tokens=True)
+        cuts = [text.find(stop) for stop in row.request.stop if stop in text]
+        row.text = text[: min(cuts)] if cuts else text
+
+
+def _has_stop(row: Row, tokenizer: Any) -> bool:
+    # A token is at least one byte, a character at most four: this tail is long enough.
+    longest = max(len(stop) for stop in row.request.stop)
+    tail = tokenizer.decode(row.tokens[-4 * longest - 4 :], skip_special_tokens=True)
+    return any(stop in tail for stop in row.request.stop)

@@ -1,0 +1,61 @@
+"""What a local model is, as one hash: weights, adapter, tokenizer, template, dtype."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 22
+
+
+def hash_weights(folder: Path) -> str:
+    """SHA-256 (hex) over the bytes of all *.safetensors files of a folder, by name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    for name in ("config.json", "adapter_config.json"):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def hash_state(model: Any) -> str:
+    """SHA-256 (hex) over a model's parameters and buffers in memory, and its config."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}:{tuple(tensor.shape)}:{tensor.dtype}\n".encode())
+        raw = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(memoryview(raw.numpy()))
+    config = model.config.to_dict()
+    config.pop("_name_or_path", None)
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """SHA-256 (hex) over the whole tokenizer and its chat template."""
+    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    for setting in ("truncation", "padding"):  # left over from the last call, not identity
+        backend.pop(setting, None)
+    payload = json.dumps(
+        [
+            backend,
+            str(tokenizer.chat_template),
+            tokenizer.eos_token,
+            tokenizer.pad_token,
+        ]
+    )
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def combine(parts: dict[str, str]) -> str:
+    """The fingerprint: `local:` and a SHA-256 (hex) over the named parts."""
+    payload = json.dumps(parts, sort_keys=True)
+    return "local:" + hashlib.sha256(payload.encode()).hexdigest()

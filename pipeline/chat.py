@@ -1,0 +1,42 @@
+"""Base and trained model answering the same question."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import RunDirectoryError
+from ..llm.models import load_model
+from ..llm.request import Request
+from ..prompts.prompt import Message
+from .config import load_config
+from .run_directory import RunDirectory
+
+
+class SideBySide:
+    """Loads both models of a run once.
+
+    Args:
+        run: A run whose training has finished.
+        max_tokens: Most new tokens per answer; answers are greedy.
+
+    Raises:
+        RunDirectoryError: The run has no trained adapter yet.
+    """
+
+    def __init__(self, run: RunDirectory, *, max_tokens: int = 96) -> None:
+        adapter = run.training / "adapter"
+        if not adapter.is_dir():
+            raise RunDirectoryError(
+                f"{run.path} has no trained model yet. Finish it: anlage train {run.path}"
+            )
+        name = load_config(run.config_file).model
+        self.models = {"base": load_model(name), "trained": load_model(name, adapter=adapter)}
+        self.max_tokens = max_tokens
+
+    def ask(self, question: str) -> dict[str, str]:
+        """Model name -> its answer to a fresh one-turn conversation."""
+        request = Request((Message("user", question),), max_tokens=self.max_tokens)
+        return {
+            name: asyncio.run(model.complete([request]))[0].text.strip()
+            for name, model in self.models.items()
+        }

@@ -1,0 +1,147 @@
+"""The config of a run: one YAML file, every default written out into the run directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ..archetypes.validation import validation_problems
+from ..archetypes.yaml_file import load_yaml
+from ..errors import ConfigurationError, Problem
+from ..llm.embedded import EMBEDDED
+from ..preferences.settings import PairSettings
+from ..trainer.config import TrainConfig
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchetypeChoice(BaseModel):
+    """Which archetypes are compiled."""
+
+    model_config = _STRICT
+
+    path: str | None = None
+    """A folder of archetype files or one file; null for the shipped library."""
+    only: tuple[str, ...] | None = None
+    """Ids to keep; null for all."""
+
+
+class PromptChoice(BaseModel):
+    """Which training prompts the pairs are made from."""
+
+    model_config = _STRICT
+
+    sets: tuple[str, ...] | None = None
+    """Names of prompt sets; null for all."""
+    limit: int | None = Field(default=None, ge=1)
+    """Most twin pairs, so at most twice as many prompts; null for all."""
+    folder: str | None = None
+    """A folder with `train/` and `dev/`; null for the shipped sets."""
+
+
+class EvaluationConfig(BaseModel):
+    """What is measured before and after."""
+
+    model_config = _STRICT
+
+    split: Literal["dev", "test"] = "dev"
+    """Which twins; `test` is for once per release."""
+    sets: tuple[str, ...] | None = None
+    """Names of prompt sets; null for all."""
+    limit: int | None = Field(default=None, ge=1)
+    """Most twin pairs; null for all."""
+    max_tokens: int = Field(default=64, ge=8, le=2048)
+    """Most new tokens per answer."""
+
+
+class RunConfig(BaseModel):
+    """Everything `anlage run` needs. The same file gives the same run."""
+
+    model_config = _STRICT
+
+    name: str
+    """Name of the run directory, `[A-Za-z0-9._-]`."""
+    runs: str = "runs"
+    """Folder that holds run directories and the call store they share."""
+    model: str = EMBEDDED
+    """The model to train: `smollm2-135m`, a local folder or a hub id."""
+    critic: str | None = None
+    """The model that critiques; null: the model is its own critic."""
+    batch_size: int = Field(default=32, ge=1, le=1024)
+    """Most requests a local model runs together."""
+    archetypes: ArchetypeChoice = ArchetypeChoice()
+    """Which archetypes."""
+    prompts: PromptChoice = PromptChoice()
+    """Which training prompts."""
+    pairs: PairSettings = PairSettings()
+    """How pairs are built; `pairs.seed` is the data seed."""
+    training: TrainConfig = TrainConfig()
+    """How the model is trained; `training.seed` is the training seed."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        # A name is joined to a path: no separators, no leading dot.
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError(
+                f"{name!r} is no run name: use letters, digits, '.', '_' and '-', "
+                "beginning with a letter or digit"
+            )
+        return name
+
+    @property
+    def critic_model(self) -> str:
+        """The critic's model: the model itself unless another is named."""
+        return self.critic or self.model
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Reads and checks a run config.
+
+    Args:
+        path: YAML file.
+
+    Raises:
+        ConfigurationError: Every problem of the file, with file and line.
+    """
+    document = load_yaml(path)
+    data = document.data if document.data is not None else {}
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationError(validation_problems(error, document, RunConfig)) from None
+
+
+def check_config(config: RunConfig, source: str) -> None:
+    """Checks what the file alone cannot show: that named files and folders exist.
+
+    Args:
+        config: The config.
+        source: Where it came from, for messages.
+
+    Raises:
+        ConfigurationError: All problems at once.
+    """
+    problems = []
+    for field, value in (
+        ("archetypes.path", config.archetypes.path),
+        ("prompts.folder", config.prompts.folder),
+    ):
+        if value is not None and not Path(value).exists():
+            message = f"`{field}` is {value!r}, which does not exist"
+            problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def resolved_text(config: RunConfig) -> str:
+    """The config as YAML with every default written out; equal configs, equal bytes."""
+    data = config.model_dump(mode="json")
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return text

@@ -1,0 +1,52 @@
+"""Writing files so that a kill leaves the old or the new one, and hashing them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from ..errors import RunDirectoryError
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes UTF-8 text to a neighbour and renames it over `path`.
+
+    Raises:
+        RunDirectoryError: The disk is full or the folder cannot be written.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(scratch, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise RunDirectoryError(
+            f"cannot write {path}: {error.strerror or error}. "
+            "Free some space or choose another `runs` folder, then run the same command again; "
+            "finished work is kept."
+        ) from error
+
+
+def write_json(path: Path, data: object) -> None:
+    """Writes indented JSON with sorted keys, atomically."""
+    write_atomically(path, json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def hash_path(path: Path) -> str:
+    """SHA-256 (hex) of a file, or of a folder's file names and contents."""
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for child in sorted(item for item in path.rglob("*") if item.is_file()):
+            digest.update(child.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(hash_path(child).encode())
+        return digest.hexdigest()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,41 @@
+"""The test twins, measured on request and kept apart from the run's own evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ..cache import Store
+from ..evaluation.result import Evaluation
+from .config import load_config
+from .files import write_atomically
+from .models import RunModels
+from .progress import StageProgress
+from .run import run
+from .run_directory import RunDirectory, locked
+from .stages import Context, measure
+
+TEST_EVALUATION = "51_evaluation_test.json"
+
+
+def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
+    """Measures base and trained model on the test twins; writes `51_evaluation_test.json`.
+
+    Test twins are for once per release: nothing may be tuned on what this prints.
+
+    Args:
+        config_file: The run's config; stages up to training are run if they must.
+        console: Where to show progress.
+    """
+    config = load_config(config_file)
+    directory = RunDirectory(run(config, until="training", quiet=False, console=console).path)
+    chosen = config.evaluation.model_copy(update={"split": "test"})
+    config = config.model_copy(update={"evaluation": chosen})
+    progress = StageProgress(console)
+    with locked(directory), Store(directory.store) as store:
+        models = RunModels(store, batch_size=config.batch_size, on_progress=progress.update)
+        with progress.stage("evaluating on the test twins"):
+            result = measure(Context(config, directory, models, progress))
+    write_atomically(directory.path / TEST_EVALUATION, result.to_json())
+    return result

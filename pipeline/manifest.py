@@ -1,0 +1,97 @@
+"""What each stage made, from what: the file that decides whether a stage may be skipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .files import hash_path, write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One finished stage.
+
+    Attributes:
+        key: SHA-256 of the stage's version, its part of the config and the
+            hashes of its inputs.
+        outputs: File or folder, relative to the run directory -> SHA-256.
+        seconds: Wall time of the run that made the outputs.
+        calls: Model calls made, not counting those answered by the store.
+    """
+
+    key: str
+    outputs: dict[str, str]
+    seconds: float
+    calls: int
+
+
+def stage_key(version: int, config: object, inputs: Mapping[str, str]) -> str:
+    """SHA-256 (hex) that changes whenever the stage would do something else.
+
+    Args:
+        version: The stage's own version; raised when its code changes meaning.
+        config: The stage's part of the config, as plain JSON data.
+        inputs: Name -> hash of everything it reads.
+    """
+    payload = json.dumps([version, config, dict(inputs)], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+class Manifest:
+    """`manifest.json` of one run directory.
+
+    Args:
+        folder: The run directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "manifest.json"
+        self.stages: dict[str, StageRecord] = {}
+        self.status: dict[str, str] = {}
+        if self.path.exists():
+            data = json.loads(self.path.read_text("utf-8"))
+            self.stages = {name: StageRecord(**record) for name, record in data["stages"].items()}
+            self.status = data.get("status", {})
+
+    def is_fresh(self, stage: str, key: str) -> bool:
+        """True if the stage ran with this key and its outputs are still as it left them."""
+        record = self.stages.get(stage)
+        if record is None or record.key != key:
+            return False
+        return all(
+            (self.folder / name).exists() and hash_path(self.folder / name) == digest
+            for name, digest in record.outputs.items()
+        )
+
+    def record(
+        self, stage: str, key: str, outputs: Sequence[str], *, seconds: float, calls: int
+    ) -> None:
+        """Writes down a finished stage with the hashes of what it left."""
+        self.stages[stage] = StageRecord(
+            key=key,
+            outputs={name: hash_path(self.folder / name) for name in outputs},
+            seconds=round(seconds, 1),
+            calls=calls,
+        )
+        self.save()
+
+    def forget(self, stage: str) -> None:
+        """Makes the stage run again next time."""
+        if self.stages.pop(stage, None) is not None:
+            self.save()
+
+    def set_status(self, state: str, reason: str = "") -> None:
+        """Writes down whether the run is `running`, `finished`, `stopped` or `failed`, and why."""
+        self.status = {"state": state, "reason": reason}
+        self.save()
+
+    def save(self) -> None:
+        """Writes the file in one step."""
+        stages = {name: asdict(record) for name, record in self.stages.items()}
+        text = json.dumps({"status": self.status, "stages": stages}, indent=2, sort_keys=True)
+        write_atomically(self.path, text + "\n")

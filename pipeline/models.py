@@ -1,0 +1,96 @@
+"""The models of a run: identified without loading them, loaded at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..cache import Store
+from ..llm.cached import CachedModel
+from ..llm.embedded import resolve_model
+from ..llm.models import SCRIPTED, load_model
+from ..llm.request import Completion, Model, Request, Score
+from .files import hash_path
+
+
+class Counted:
+    """Counts the calls that reach the model, so not those answered by the store.
+
+    Args:
+        inner: The model.
+    """
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+        self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.calls = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """The inner model's."""
+        return self.inner.fingerprint
+
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Passes the requests on and counts them."""
+        self.calls += len(requests)
+        return await self.inner.complete(requests)
+
+    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
+        """Passes the texts on and counts them."""
+        self.calls += len(texts)
+        return await self.inner.score(texts)
+
+
+class RunModels:
+    """Loads what a stage asks for, behind the store, and remembers it.
+
+    Args:
+        store: The call store.
+        batch_size: Most requests run together.
+        on_progress: Called with (done, total) while a call is worked on.
+    """
+
+    def __init__(
+        self, store: Store, *, batch_size: int, on_progress: Callable[[int, int], None]
+    ) -> None:
+        self.store = store
+        self.batch_size = batch_size
+        self.on_progress = on_progress
+        self._counted: dict[tuple[str, Path | None], Counted] = {}
+        self._identities: dict[str, str] = {}
+        self._released_calls = 0
+
+    @property
+    def calls(self) -> int:
+        """Calls that reached a model so far."""
+        return self._released_calls + sum(model.calls for model in self._counted.values())
+
+    def identity(self, spec: str) -> str:
+        """SHA-256 of the model's files, without loading it; `scripted` is its own.
+
+        Raises:
+            ModelNotFoundError: No such model.
+        """
+        if spec == SCRIPTED:
+            return SCRIPTED
+        if spec not in self._identities:
+            self._identities[spec] = hash_path(resolve_model(spec))
+        return self._identities[spec]
+
+    def get(self, spec: str, adapter: Path | None = None) -> CachedModel:
+        """The model, with its adapter merged in where one is given.
+
+        Raises:
+            ModelNotFoundError: No such model.
+            OutOfMemoryError: It does not fit.
+        """
+        key = (spec, adapter)
+        if key not in self._counted:
+            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size)
+            self._counted[key] = Counted(loaded)
+        return CachedModel(self._counted[key], self.store, on_progress=self.on_progress)
+
+    def release(self) -> None:
+        """Frees the memory of all models; the count of their calls is kept."""
+        self._released_calls = self.calls
+        self._counted.clear()

@@ -1,0 +1,82 @@
+"""The one-run report: a single HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+from ..errors import RunDirectoryError
+from ..evaluation.wording import verdict_sentence
+from .files import write_atomically
+from .report_answers import answers_html
+from .report_artefacts import Artefacts, load_artefacts
+from .report_html import paragraph, section, text
+from .report_repeat import repeat_html
+from .report_sections import labels_line, limits, pairs_html, results_html, training_html
+
+REPORT = "60_report.html"
+_TEMPLATE = Path(__file__).parent / "report.html"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write `60_report.html` from the artefacts of a run directory.
+
+    Every text from outside is escaped. A missing or damaged artefact is named in
+    its section and in the list of what was not measured; it never stops the
+    report. The same artefacts give the same bytes.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        RunDirectoryError: There is no such directory, or it cannot be written.
+    """
+    if not run_dir.is_dir():
+        raise RunDirectoryError(
+            f"no run directory at {run_dir}: give the folder that `anlage run` made, "
+            "e.g. runs/quickstart"
+        )
+    path = run_dir / REPORT
+    write_atomically(path, render_report(load_artefacts(run_dir)))
+    return path
+
+
+def render_report(run: Artefacts) -> str:
+    """The whole page as HTML, verdict first."""
+    template = Template(_TEMPLATE.read_text(encoding="utf-8"))
+    return template.substitute(
+        title=text(f"{run.name}: before and after"),
+        name=text(run.name),
+        verdict=_verdict(run),
+        labels=text(labels_line(run)),
+        sections="".join(_sections(run)),
+    )
+
+
+def _verdict(run: Artefacts) -> str:
+    if run.evaluation is None:
+        return text("No verdict: " + run.missing["50_evaluation.json"])
+    names = run.evaluation.compared or (None,)
+    return "<br>".join(text(verdict_sentence(run.evaluation, name)) for name in names)
+
+
+def _sections(run: Artefacts) -> list[str]:
+    evaluation = run.evaluation
+    no_evaluation = paragraph(run.missing.get("50_evaluation.json", ""), "missing")
+    answers = no_evaluation
+    if evaluation is not None:
+        answers = paragraph("There is no second model to compare answers with.", "missing")
+        if evaluation.baseline is not None and evaluation.compared:
+            after = evaluation.model(evaluation.compared[-1])
+            answers = answers_html(evaluation.model(evaluation.baseline), after)
+    return [
+        section("Before and after", results_html(evaluation) if evaluation else no_evaluation),
+        section("What was not measured", limits(run)),
+        section("Answers side by side", answers),
+        section("Training", training_html(run)),
+        section("Pairs", pairs_html(run)),
+        section("How to repeat it", repeat_html(run)),
+    ]

@@ -1,0 +1,192 @@
+"""The report's plots as SVG: readable in grey, safe for colour-blind readers."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..evaluation.measure import Measure
+from ..evaluation.model_evaluation import ModelEvaluation
+from ..stats import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette; grey first, since the baseline comes first.
+COLOURS = ("#8a8a8a", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
+MARKERS = ("o", "s", "D", "^", "v")
+
+
+def rates_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
+    """Bars of rates, one group per measure, with Wilson intervals."""
+    with _style():
+        figure, axes = _figure(5.8, 3.6)
+        width = 0.8 / len(models)
+        for index, model in enumerate(models):
+            rates = [model.estimate(measure) for measure in measures]
+            places = [at + (index - (len(models) - 1) / 2) * width for at in range(len(measures))]
+            axes.bar(
+                places,
+                [100 * rate.value if rate else math.nan for rate in rates],
+                width * 0.92,
+                yerr=[_errors(rates, 0), _errors(rates, 1)],
+                capsize=3,
+                color=COLOURS[index % len(COLOURS)],
+                hatch="//" if index == 0 else None,
+                edgecolor="white" if index == 0 else "none",
+                label=model.name,
+            )
+        axes.set_xticks(range(len(measures)), [m.label.replace(", ", ",\n") for m in measures])
+        axes.set_ylim(0, 100)
+        axes.set_ylabel("% of answers")
+        axes.legend(frameon=False, ncols=2)
+        return _svg(figure)
+
+
+def trade_off_plot(models: Sequence[ModelEvaluation]) -> bytes:
+    """Defended against over-refusal, with an arrow from the first model to each other."""
+    with _style():
+        figure, axes = _figure(5.8, 4.4)
+        at = [(100 * m.over_refusal.value, 100 * m.defended.value) for m in models]
+        for index, model in enumerate(models):
+            x, y = at[index]
+            across, up = model.over_refusal.interval, model.defended.interval
+            axes.errorbar(
+                [x],
+                [y],
+                xerr=[[x - 100 * across.low], [100 * across.high - x]],
+                yerr=[[y - 100 * up.low], [100 * up.high - y]],
+                fmt=MARKERS[index % len(MARKERS)],
+                markersize=9,
+                color=COLOURS[index % len(COLOURS)],
+                ecolor="#bbbbbb",
+                label=model.name,
+                zorder=3,
+            )
+            if index and math.dist(at[0], at[index]) > 1:
+                arrow = {"arrowstyle": "->", "color": "#333333", "shrinkA": 6, "shrinkB": 6}
+                axes.annotate("", xy=at[index], xytext=at[0], arrowprops=arrow, zorder=2)
+        axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
+        axes.text(
+            74, 66, "dotted: refuses\nboth alike", ha="left", va="top", fontsize=9, color="#555"
+        )
+        axes.set_xlim(-3, 103)
+        axes.set_ylim(-3, 103)
+        axes.set_xlabel("over-refusal: % of twins refused (less is better)")
+        axes.set_ylabel("defended: % of at-risk refused\n(more is better)")
+        axes.legend(frameon=False, loc="lower right")
+        return _svg(figure)
+
+
+def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
+    """Dots of probe margins with t intervals, one row per failure mode and role."""
+    with _style():
+        figure, axes = _figure(5.8, 1.4 + 0.5 * len(measures))
+        for index, model in enumerate(models):
+            shift = (index - (len(models) - 1) / 2) * 0.22
+            for row, measure in enumerate(measures):
+                estimate = model.estimate(measure)
+                if estimate is None:
+                    continue
+                ends = estimate.interval
+                axes.errorbar(
+                    [estimate.value],
+                    [row + shift],
+                    xerr=[[estimate.value - ends.low], [ends.high - estimate.value]],
+                    fmt=MARKERS[index % len(MARKERS)],
+                    markersize=6,
+                    color=COLOURS[index % len(COLOURS)],
+                    label=model.name if row == 0 else None,
+                )
+        axes.axvline(0, color="#333333", linewidth=0.8)
+        axes.set_yticks(
+            range(len(measures)),
+            [m.label.removeprefix("probe, ").replace(", ", ",\n") for m in measures],
+            fontsize=9,
+        )
+        axes.invert_yaxis()
+        axes.set_xlabel("margin, nats per token\n(right of 0: the good answer is likelier)")
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
+        return _svg(figure)
+
+
+def learning_plot(metrics: Sequence[dict[str, Any]]) -> bytes:
+    """Loss, reward margin and log-probabilities against the optimiser step."""
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure = Figure(figsize=(5.8, 6.6), layout="constrained")
+        panels = figure.subplots(3, 1, sharex=True)
+        groups = (("loss",), ("rewards/margins",), ("logps/chosen", "logps/rejected"))
+        labels = ("loss", "reward margin", "log-probability (nats)")
+        for axes, keys, label in zip(panels, groups, labels, strict=True):
+            for index, key in enumerate(keys):
+                points = _series(metrics, key)
+                style = "--" if index else "-"
+                colour = COLOURS[1 + index]
+                axes.plot(*points, style, color=colour, label=key, marker=".", markersize=3)
+            axes.set_ylabel(label)
+            if len(keys) > 1:
+                axes.legend(frameon=False)
+        panels[-1].set_xlabel("optimiser step")
+        return _svg(figure)
+
+
+def _series(metrics: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    steps, values = [], []
+    for row in metrics:
+        step, value = row.get("step"), row.get(key)
+        if (
+            isinstance(step, int | float)
+            and isinstance(value, int | float)
+            and math.isfinite(value)
+        ):
+            steps.append(float(step))
+            values.append(float(value))
+    return steps, values
+
+
+def _errors(rates: Sequence[Estimate | None], side: int) -> list[float]:
+    lengths = []
+    for rate in rates:
+        if rate is None:
+            lengths.append(0.0)
+            continue
+        ends = (rate.value - rate.interval.low, rate.interval.high - rate.value)
+        lengths.append(100 * ends[side])
+    return lengths
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Our settings, for drawing as well as for saving; the caller's own stay as they are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(
+            {
+                "font.size": 12,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "svg.hashsalt": "anlage",  # the same data give the same bytes
+                "text.parse_math": False,  # a model's name may hold a dollar sign
+            }
+        )
+        yield
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _svg(figure: Figure) -> bytes:
+    target = io.BytesIO()
+    figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
+    return target.getvalue()

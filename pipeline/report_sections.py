@@ -1,0 +1,225 @@
+"""The report's sections on results, training and pairs, as HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..evaluation.measure import HARM
+from ..evaluation.result import Evaluation
+from ..evaluation.table import CAPTION
+from ..evaluation.wording import difference_text, p_text, value_text
+from .report_artefacts import Artefacts, Json
+from .report_html import bullets, figure, paragraph, table
+from .report_plots import learning_plot, probe_plot, rates_plot, trade_off_plot
+
+_TELLING_AUC = 0.7
+"""From here (or below 1 minus it) a surface feature alone tells chosen from rejected."""
+
+
+def labels_line(run: Artefacts) -> str:
+    """One sentence on where the labels come from, or why that is not known."""
+    calibration = run.calibration
+    if calibration is None:
+        return "Where the labels come from is not known: " + run.missing["20_calibration.json"]
+    overall = calibration.get("overall") or {}
+    accuracy = "not measured"
+    if isinstance(overall.get("accuracy"), int | float) and overall.get("n"):
+        accuracy = f"{overall['accuracy']:.2f}"
+        if isinstance(overall.get("low"), int | float):
+            accuracy += f" [{overall['low']:.2f} to {overall['high']:.2f}]"
+        accuracy += f", n={overall['n']}"
+    reason = str(calibration.get("reason") or "no reason was recorded").rstrip(".")
+    if calibration.get("labels") == "comparison":
+        return f"Labels are the critic's comparisons: {reason}. Critic's accuracy: {accuracy}."
+    return (
+        f"Labels are by construction, not a judgement of the critic: {reason}. "
+        f"Critic's accuracy on labelled pairs: {accuracy}."
+    )
+
+
+def results_html(evaluation: Evaluation) -> str:
+    """Tables and plots of the evaluation."""
+    models = evaluation.models
+    measures = models[0].measures()
+    rates = [m for m in measures if m.family == "harm"]
+    probes = [m for m in measures if m.family == "probe"]
+    parts: list[str] = []
+    if rates:
+        caption = "Rates on the harm sets with Wilson 95% intervals, " + "; ".join(
+            f"n={model.defended.n} at risk and {model.over_refusal.n} twins ({model.name})"
+            for model in models
+        )
+        alt = "Bar chart of defended, over-refusal and incoherent rates per model"
+        parts.append(figure(rates_plot(models, rates), caption + ".", alt=alt))
+        caption = "The trade-off: up is more defended, right is more over-refusal. 95% intervals."
+        alt = "Scatter plot of defended against over-refusal with an arrow from before to after"
+        parts.append(figure(trade_off_plot(models), caption, alt=alt))
+    for name in evaluation.compared:
+        parts.append(_change_tables(evaluation, name))
+    parts.append(paragraph(CAPTION, "note"))
+    if probes:
+        caption = (
+            "The probe without a judge: how much likelier the good answer of each exemplar is "
+            "than the failing one. 95% t intervals; few exemplars per row, so read directions."
+        )
+        alt = "Dot plot of log-likelihood margins per failure mode and role"
+        parts.append(figure(probe_plot(models, probes), caption, alt=alt))
+        parts.append(_probe_table(evaluation))
+    return "".join(parts)
+
+
+def _probe_table(evaluation: Evaluation) -> str:
+    rows: list[tuple[object, ...]] = []
+    for measure in evaluation.models[0].measures():
+        if measure.family == "probe" and measure.role:
+            rates = [
+                model.positive_margins(measure.failure_mode, measure.role)
+                for model in evaluation.models
+            ]
+            rows.append((measure.label, *(f"{rate.successes} of {rate.n}" for rate in rates)))
+    return table(("good answer likelier", *(model.name for model in evaluation.models)), rows)
+
+
+_BLOCKS = {"harm": "Harm sets", "side effect": "Side effects", "probe": "Probe without a judge"}
+
+
+def _change_tables(evaluation: Evaluation, name: str) -> str:
+    """One table per family, since p-values are adjusted within it."""
+    found = evaluation.changes(name)
+    head = ("measure", "n", evaluation.baseline, name, "change [95%]", "p")
+    parts: list[str] = []
+    for family, title in _BLOCKS.items():
+        rows = [
+            (
+                change.measure.label,
+                change.difference.n,
+                value_text(change.measure, change.before),
+                value_text(change.measure, change.after),
+                difference_text(change),
+                p_text(change.p_holm),
+            )
+            for change in found
+            if change.measure.family == family
+        ]
+        if rows:
+            parts.append(f"<h3>{title}</h3>" + table(head, rows))
+    return "".join(parts)
+
+
+def training_html(run: Artefacts) -> str:
+    """Learning curves and their last values."""
+    if not run.metrics:
+        return _missing(run, "40_training/metrics.jsonl", "no training step was recorded.")
+    last = run.metrics[-1]
+    alt = "Line charts of loss, reward margin and log-probabilities over training steps"
+    caption = (
+        f"{len(run.metrics)} records up to step {last.get('step', '?')}. A falling "
+        "log-probability of the chosen answers beside a growing margin means that the model "
+        "moves away from both answers."
+    )
+    keys = [key for key in last if key != "step"]
+    values = [(key, _number(run.metrics[0].get(key)), _number(last.get(key))) for key in keys]
+    return figure(learning_plot(run.metrics), caption, alt=alt) + table(
+        ("metric", "first", "last"), values
+    )
+
+
+def pairs_html(run: Artefacts) -> str:
+    """Counts of pairs and outcomes, and what besides content tells the two sides apart."""
+    parts: list[str] = []
+    if run.pairs:
+        parts.append(paragraph(f"{len(run.pairs)} pairs were trained on."))
+        parts.append(_count_table("builder", run.pairs, ("builder",)))
+        parts.append(_count_table("failure shown, role", run.pairs, ("failure_mode", "role")))
+        parts.append(_count_table("label", run.pairs, ("label",)))
+    else:
+        parts.append(_missing(run, "30_pairs.jsonl", "the file holds no pairs."))
+    parts.append("<h3>Every attempt and how it ended</h3>" + _outcomes(run))
+    parts.append("<h3>What else tells chosen from rejected</h3>" + _confounds(run))
+    return "".join(parts)
+
+
+def _count_table(title: str, rows: Sequence[Json], keys: tuple[str, ...]) -> str:
+    labels = sorted(", ".join(str(row.get(key, "?")) for key in keys) for row in rows)
+    return table((title, "pairs"), Counter(labels).most_common())
+
+
+def _outcomes(run: Artefacts) -> str:
+    if run.outcomes is None:
+        return _missing(run, "31_outcomes.json", "")
+    kinds: dict[str, int] = run.outcomes.get("by_kind") or {}
+    by_principle: dict[str, dict[str, int]] = run.outcomes.get("by_principle") or {}
+    head = f"{run.outcomes.get('total', '?')} attempts, each with exactly one outcome."
+    columns = [kind for kind, count in Counter(kinds).most_common() if count]
+    rows: list[tuple[object, ...]] = [("all", *(kinds[kind] for kind in columns))]
+    rows += [
+        (name, *(counts.get(kind, 0) for kind in columns))
+        for name, counts in sorted(by_principle.items())
+    ]
+    return paragraph(head) + table(("principle", *columns), rows)
+
+
+def _confounds(run: Artefacts) -> str:
+    if run.confounds is None:
+        return _missing(run, "32_confounds.json", "")
+    rows: list[Json] = run.confounds.get("rows") or []
+    telling = [
+        str(row.get("feature"))
+        for row in rows
+        if isinstance(row.get("auc"), int | float)
+        and not 1 - _TELLING_AUC < row["auc"] < _TELLING_AUC
+    ]
+    note = (
+        f"AUC {_TELLING_AUC} or more (or {1 - _TELLING_AUC:.1f} or less) means that the feature "
+        "alone tells the sides apart, and the model may have learned it instead of the principle. "
+    )
+    note += "Here: " + (", ".join(telling) if telling else "none") + "."
+    columns = ("feature", "chosen", "rejected", "difference", "auc")
+    cells = [(row.get("feature", "?"), *(_number(row.get(c)) for c in columns[1:])) for row in rows]
+    return paragraph(note) + table(columns, cells)
+
+
+def limits(run: Artefacts) -> str:
+    """What was not measured, as a list; what this run lacks comes first."""
+    items = list(run.missing.values())
+    evaluation = run.evaluation
+    if evaluation is not None:
+        judge = evaluation.judge
+        items.append(
+            f"The judge's errors (precision {judge.precision:.2f}, recall {judge.recall:.2f}) are "
+            "in no interval: they say how far the sample of prompts reaches, not how right the "
+            "verdicts are."
+        )
+        others = {a.failure_mode for m in evaluation.models for a in m.answers} - {HARM}
+        if others:
+            names = ", ".join(sorted(mode.replace("_", " ") for mode in others))
+            items.append(
+                f"Whether answers on {names} got better: only refusals and incoherence were "
+                "counted there."
+            )
+        if "test" not in evaluation.splits:
+            items.append("The test prompts were not looked at; the numbers are on dev prompts.")
+        for model in evaluation.models:
+            items += [f"{model.name}: {note}" for note in model.notes]
+            if model.errors:
+                items.append(f"{model.name}: {model.errors} failed calls are in no rate.")
+    items += [
+        "Other runs: this is one run with one seed, and its intervals do not cover how much "
+        "another seed would differ.",
+        "Conversations of several turns, other languages, answers longer than the token limit, "
+        "adversarial rewording, and abilities beyond perplexity on one short text.",
+        "What caused the change: that needs runs with parts switched off.",
+    ]
+    return bullets(items)
+
+
+def _missing(run: Artefacts, file: str, otherwise: str) -> str:
+    return paragraph(run.missing.get(file, otherwise), "missing")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return f"{value:.4g}"

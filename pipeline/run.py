@@ -1,0 +1,162 @@
+"""One command from archetype files to an evaluated model, stage by stage, resumable."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from ..cache import Store
+from ..errors import AnlageError, ConfigurationError, Problem
+from ..evaluation.result import Evaluation
+from ..preferences.dataset import Pairs
+from .config import RunConfig, check_config, load_config, resolved_text
+from .environment import describe_environment
+from .files import write_json
+from .manifest import stage_key
+from .models import RunModels
+from .progress import StageProgress
+from .run_directory import RunDirectory, locked, open_run
+from .stages import STAGES, Context, Stage
+
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished (or partly finished) run.
+
+    Attributes:
+        path: The run directory.
+        skipped: Stages whose results were still good.
+        calls: Model calls made now, not counting those answered by the store.
+        seconds: Wall time.
+    """
+
+    path: Path
+    skipped: tuple[str, ...]
+    calls: int
+    seconds: float
+
+    @property
+    def pairs(self) -> Pairs:
+        """The preference pairs."""
+        return Pairs.load(self.path / "30_pairs.jsonl")
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Before and after."""
+        file = self.path / "50_evaluation.json"
+        return Evaluation.from_json(file.read_text("utf-8"), source=str(file))
+
+    @property
+    def report(self) -> Path:
+        """The report, one self-contained HTML file."""
+        return self.path / "60_report.html"
+
+
+def run(
+    config: RunConfig | str | Path,
+    *,
+    until: str = "report",
+    again: bool = False,
+    quiet: bool = True,
+    console: Console | None = None,
+) -> Run:
+    """Runs all stages of a config; those whose inputs have not changed are skipped.
+
+    A run that was stopped at any moment continues when called again: no stored
+    model call is repeated, and training goes on from its last checkpoint.
+
+    Args:
+        config: A `RunConfig`, or a YAML file.
+        until: Name of the last stage to run.
+        again: Run that last stage even if its result is still good.
+        quiet: Print nothing.
+        console: Where to print.
+
+    Raises:
+        ConfigurationError: The config, an archetype or a prompt set is wrong.
+        RunDirectoryError: The run directory belongs to another config or is in use.
+        AnlageError: A stage failed; the message says what to do.
+
+    Example:
+        >>> import anlage
+        >>> result = anlage.run("examples/quickstart.yaml")  # doctest: +SKIP
+        >>> print(result.evaluation.to_frame())  # doctest: +SKIP
+    """
+    source = "config" if isinstance(config, RunConfig) else str(config)
+    resolved = config if isinstance(config, RunConfig) else load_config(config)
+    check_config(resolved, source)
+    stages = _stages_until(until)
+    progress = StageProgress(console or Console(), quiet=quiet)
+    directory = open_run(resolved, resolved_text(resolved))
+    with locked(directory), Store(directory.store) as store:
+        write_json(
+            directory.path / "environment.json",
+            describe_environment(
+                seed_data=resolved.pairs.seed, seed_train=resolved.training.seed
+            ),
+        )
+        models = RunModels(store, batch_size=resolved.batch_size, on_progress=progress.update)
+        context = Context(resolved, directory, models, progress)
+        return _run_stages(context, stages, again=again)
+
+
+def _stages_until(until: str) -> tuple[Stage, ...]:
+    if until not in STAGE_NAMES:
+        problem = Problem(
+            "R002",
+            "error",
+            "run",
+            0,
+            f"no stage {until!r}",
+            f"use one of: {', '.join(STAGE_NAMES)}",
+        )
+        raise ConfigurationError([problem])
+    return STAGES[: STAGE_NAMES.index(until) + 1]
+
+
+def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:
+    manifest, started = context.run.manifest, time.monotonic()
+    skipped: list[str] = []
+    manifest.set_status("running", stages[0].name)
+    stage = stages[0]
+    try:
+        for stage in stages:
+            forced = again and stage is stages[-1]
+            if not _run_stage(context, stage, forced=forced):
+                skipped.append(stage.name)
+    except KeyboardInterrupt:
+        manifest.set_status("stopped", f"{stage.name}: interrupted")
+        raise
+    except AnlageError as error:
+        manifest.set_status("failed", f"{stage.name}: {error}")
+        raise
+    manifest.set_status("finished", stages[-1].name)
+    return Run(
+        path=context.run.path,
+        skipped=tuple(skipped),
+        calls=context.models.calls,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
+    """Runs one stage unless its result is still good. True if it ran."""
+    manifest = context.run.manifest
+    key = stage_key(stage.version, stage.settings(context.config), stage.inputs(context))
+    if not forced and manifest.is_fresh(stage.name, key):
+        context.progress.say(f"[dim]{stage.name:<13} unchanged[/dim]")
+        return False
+    manifest.forget(stage.name)
+    started, calls = time.monotonic(), context.models.calls
+    with context.progress.stage(stage.title):
+        summary = stage.execute(context)
+    seconds = time.monotonic() - started
+    calls = context.models.calls - calls
+    manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=calls)
+    context.progress.say(f"{stage.name:<13} {seconds:6.1f} s  {summary}")
+    return True

@@ -1,0 +1,148 @@
+"""One run's folder: claimed for one config, locked while in use, never overwritten."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from ..errors import RunDirectoryError
+from .config import RunConfig
+from .files import write_atomically
+from .manifest import Manifest
+
+
+class RunDirectory:
+    """Paths of every artefact of a run, and its manifest.
+
+    Args:
+        path: The folder; made by `open_run`, read by `report`, `trace` and `chat`.
+
+    Raises:
+        RunDirectoryError: The folder holds no run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / "config.yaml").is_file():
+            raise RunDirectoryError(
+                f"{path} is not a run directory (no config.yaml in it). "
+                "Give a folder that `anlage run` made, such as runs/quickstart."
+            )
+        self.manifest = Manifest(path)
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def constitution(self) -> Path:
+        """Compiled principles."""
+        return self.path / "10_constitution.yaml"
+
+    @property
+    def calibration(self) -> Path:
+        """The critic, measured."""
+        return self.path / "20_calibration.json"
+
+    @property
+    def pairs(self) -> Path:
+        """Preference pairs, one JSON object a line."""
+        return self.path / "30_pairs.jsonl"
+
+    @property
+    def outcomes(self) -> Path:
+        """Every attempt's outcome, counted."""
+        return self.path / "31_outcomes.json"
+
+    @property
+    def confounds(self) -> Path:
+        """What else separates chosen from rejected."""
+        return self.path / "32_confounds.json"
+
+    @property
+    def training(self) -> Path:
+        """Adapter or weights, metrics and reference."""
+        return self.path / "40_training"
+
+    @property
+    def evaluation(self) -> Path:
+        """Before and after."""
+        return self.path / "50_evaluation.json"
+
+    @property
+    def store(self) -> Path:
+        """The call store, shared by all runs beside this one."""
+        return self.path.parent / "cache.sqlite"
+
+
+def open_run(config: RunConfig, text: str) -> RunDirectory:
+    """Makes the run directory, or opens it if it belongs to this very config.
+
+    Args:
+        config: Validated config.
+        text: Its resolved YAML text.
+
+    Raises:
+        RunDirectoryError: It belongs to another config (the message lists what
+            differs), holds other files, or cannot be written.
+    """
+    folder = Path(config.runs) / config.name
+    existing = folder / "config.yaml"
+    if existing.is_file():
+        old = existing.read_text("utf-8")
+        if old != text:
+            raise RunDirectoryError(
+                f"{folder} belongs to another config and is left as it is. "
+                f"Different: {_differences(old, text)}. "
+                "Give this config another `name`, or move that folder away."
+            )
+    elif folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
+        raise RunDirectoryError(
+            f"{folder} exists, is not empty and is not a run. Give this config another `name`."
+        )
+    else:
+        write_atomically(existing, text)
+    return RunDirectory(folder)
+
+
+@contextmanager
+def locked(run: RunDirectory) -> Iterator[None]:
+    """Holds the run directory for this process; a kill releases it.
+
+    Raises:
+        RunDirectoryError: Another process is working in it.
+    """
+    with open(run.path / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{run.path} is in use by another process. Wait for it, or give another `name`."
+            ) from error
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _differences(old: str, new: str) -> str:
+    before, after = _flatten(yaml.safe_load(old)), _flatten(yaml.safe_load(new))
+    names = sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
+    shown = [f"{name} ({before.get(name)} there, {after.get(name)} here)" for name in names[:5]]
+    return "; ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _flatten(data: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(data, dict):
+        return {prefix: data}
+    flat: dict[str, object] = {}
+    for key, value in data.items():
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

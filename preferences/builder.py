@@ -1,0 +1,58 @@
+"""What a pair builder is, and where to find one by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..constitution.principle import Constitution
+from ..errors import ConfigurationError, Problem
+from ..llm.request import Model
+from ..prompts.prompt import Prompt
+from . import contrast, critique_revise
+from .attempt import BuildResult
+from .settings import PairSettings
+from .stage import OnStage
+
+
+class Builder(Protocol):
+    """Makes pairs from prompts. All builders take the same arguments."""
+
+    async def __call__(
+        self,
+        prompts: Sequence[Prompt],
+        constitution: Constitution,
+        policy: Model,
+        critic: Model,
+        settings: PairSettings,
+        *,
+        on_stage: OnStage | None = None,
+    ) -> BuildResult:
+        """Builds the pairs; every prompt ends in exactly one outcome.
+
+        Raises:
+            OutcomeError: Too many attempts made no pair.
+        """
+        ...
+
+
+BUILDERS: dict[str, Builder] = {
+    contrast.NAME: contrast.build,
+    critique_revise.NAME: critique_revise.build,
+}
+"""Name -> builder. A new builder is one module with `NAME` and `build`, added here."""
+
+
+def get_builder(name: str) -> Builder:
+    """The builder of that name.
+
+    Raises:
+        ConfigurationError: There is none; the message suggests a near name.
+    """
+    if name in BUILDERS:
+        return BUILDERS[name]
+    near = difflib.get_close_matches(name, BUILDERS, n=1)
+    known = ", ".join(BUILDERS)
+    fix = f"did you mean {near[0]!r}?" if near else f"use one of: {known}"
+    raise ConfigurationError([Problem("P010", "error", "builder", 0, f"no builder {name!r}", fix)])

@@ -1,0 +1,132 @@
+"""Pairs by critique and revision (Constitutional AI, Bai et al. 2022, section 3.1).
+
+chosen = revision, rejected = draft; the label follows from the construction. On an
+at-risk prompt the draft is the policy's plain answer. On a twin a plain answer does not
+fail, so the draft is elicited under the failing pole and revised into a plain, helpful
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..constitution.principle import Constitution
+from ..critic.critique import Critique, CritiqueItem, critique
+from ..critic.frames import FrameJob, fill_frames
+from ..critic.revise import revision_job
+from ..llm.request import Model, Outcome
+from ..prompts.prompt import Prompt
+from .attempt import (
+    Attempt,
+    BuildResult,
+    finish,
+    pick_failing_opening,
+    pick_good_opening,
+    start,
+    still_open,
+)
+from .settings import PairSettings
+from .stage import OnStage, announce
+
+NAME = "critique_revise"
+
+
+async def build(
+    prompts: Sequence[Prompt],
+    constitution: Constitution,
+    policy: Model,
+    critic: Model,
+    settings: PairSettings,
+    *,
+    on_stage: OnStage | None = None,
+) -> BuildResult:
+    """Drafts, critiques and revises all prompts, stage by stage in full batches.
+
+    Args:
+        prompts: At-risk prompts and twins.
+        constitution: Principles to route from.
+        policy: Writes drafts and revisions.
+        critic: Writes critiques; the policy itself by default elsewhere.
+        settings: How to build.
+        on_stage: Called with a stage's name and its number of answers before it runs.
+
+    Returns:
+        Pairs in prompt order and the ledger of attempts.
+
+    Raises:
+        OutcomeError: More than `max_failed_share` of the attempts made no pair.
+    """
+    attempts = start(prompts, constitution, settings)
+    await _draft(still_open(attempts), constitution, policy, on_stage)
+    critiques = await _critique(still_open(attempts), critic, settings, on_stage)
+    await _revise(still_open(attempts), critiques, policy, on_stage)
+    return finish(attempts, NAME, settings)
+
+
+async def _draft(
+    attempts: Sequence[Attempt],
+    constitution: Constitution,
+    policy: Model,
+    on_stage: OnStage | None,
+) -> None:
+    """Writes the rejected side: plain on at-risk prompts, elicited on twins."""
+    announce(on_stage, "draft", len(attempts))
+    jobs = []
+    for attempt in attempts:
+        elicited = attempt.prompt.role == "twin"
+        opening = pick_failing_opening(attempt, constitution, "draft") if elicited else ""
+        jobs.append(attempt.job("draft", attempt.prompt.messages, opening))
+    for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
+        attempt.rejected = attempt.take("draft", filled)
+
+
+async def _critique(
+    attempts: Sequence[Attempt],
+    critic: Model,
+    settings: PairSettings,
+    on_stage: OnStage | None,
+) -> dict[str, Critique]:
+    """Critiques the drafts; returns prompt id -> critique."""
+    announce(on_stage, "critique", len(attempts))
+    items = [CritiqueItem(a.prompt, a.rejected, a.applied) for a in attempts]
+    found = await critique(critic, items, max_tokens=settings.critique_tokens)
+    for attempt, result in zip(attempts, found, strict=True):
+        if result.keys:
+            attempt.calls["critique"] = result.keys
+        if result.outcome.kind == "repaired":
+            attempt.note = result.outcome.reason
+        elif result.outcome.kind != "ok":
+            reason = result.outcome.reason
+            attempt.outcome = Outcome(result.outcome.kind, f"critique: {reason}")
+    return {a.prompt.id: result for a, result in zip(attempts, found, strict=True)}
+
+
+async def _revise(
+    attempts: Sequence[Attempt],
+    critiques: dict[str, Critique],
+    policy: Model,
+    on_stage: OnStage | None,
+) -> None:
+    """Writes the chosen side from draft and critique."""
+    announce(on_stage, "revision", len(attempts))
+    jobs = [_revision(attempt, critiques[attempt.prompt.id]) for attempt in attempts]
+    for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
+        attempt.chosen = attempt.take("revision", filled)
+
+
+def _revision(attempt: Attempt, found: Critique) -> FrameJob:
+    """The revision of one draft; on a share of twins simply the model's plain answer."""
+    settings = attempt.settings
+    plain = attempt.generator("revision/plain").random() < settings.share_unprefilled
+    if attempt.prompt.role == "twin" and plain:
+        return attempt.job("revision", attempt.prompt.messages, "")
+    return revision_job(
+        attempt.prompt,
+        attempt.rejected,
+        found,
+        attempt.applied,
+        opening=pick_good_opening(attempt, "revision"),
+        temperature=settings.temperature,
+        max_tokens=settings.max_tokens,
+        seed=attempt.seed("revision"),
+    )

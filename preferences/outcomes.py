@@ -1,0 +1,91 @@
+"""The ledger of attempts: every attempt to make a pair ends here, exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from ..errors import OutcomeError
+from ..llm.request import Outcome, OutcomeKind
+
+MADE_A_PAIR: frozenset[OutcomeKind] = frozenset({"ok", "repaired"})
+NO_PRINCIPLE = "(no principle)"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How one prompt's attempt ended.
+
+    Attributes:
+        prompt_id: The prompt.
+        principle: Full id of the principle, or `NO_PRINCIPLE`.
+        outcome: `ok` and `repaired` made a pair; all others did not.
+    """
+
+    prompt_id: str
+    principle: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """All attempts of one build, in prompt order."""
+
+    attempts: tuple[AttemptOutcome, ...]
+
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """Outcome kind -> attempts; sums to the number of attempts."""
+        return dict(sorted(Counter(a.outcome.kind for a in self.attempts).items()))
+
+    @property
+    def by_principle(self) -> dict[str, dict[str, int]]:
+        """Principle id -> outcome kind -> attempts."""
+        table: dict[str, Counter[str]] = {}
+        for attempt in self.attempts:
+            table.setdefault(attempt.principle, Counter())[attempt.outcome.kind] += 1
+        return {principle: dict(sorted(table[principle].items())) for principle in sorted(table)}
+
+    @property
+    def failed(self) -> int:
+        """Attempts that made no pair."""
+        return sum(a.outcome.kind not in MADE_A_PAIR for a in self.attempts)
+
+    def check(self, max_failed_share: float) -> None:
+        """Refuses a build in which too many attempts failed.
+
+        Raises:
+            OutcomeError: More than `max_failed_share` of all attempts made no pair.
+        """
+        total = len(self.attempts)
+        if not total or self.failed <= max_failed_share * total:
+            return
+        reasons = Counter(
+            f"{a.outcome.kind}: {a.outcome.reason}" if a.outcome.reason else a.outcome.kind
+            for a in self.attempts
+            if a.outcome.kind not in MADE_A_PAIR
+        )
+        listed = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common(5))
+        raise OutcomeError(
+            f"{self.failed} of {total} attempts made no pair, more than the allowed share of "
+            f"{max_failed_share:.0%}. Most frequent: {listed}. Raise max_tokens for truncated "
+            "answers, change openings or principles for filtered ones, or raise max_failed_share."
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """The content of `31_outcomes.json`."""
+        return {
+            "total": len(self.attempts),
+            "by_kind": self.by_kind,
+            "by_principle": self.by_principle,
+            "attempts": [
+                {"prompt_id": a.prompt_id, "principle": a.principle, **asdict(a.outcome)}
+                for a in self.attempts
+            ],
+        }
+
+
+def collect(rows: Sequence[tuple[str, str, Outcome]]) -> Outcomes:
+    """Outcomes from (prompt id, principle id, outcome) rows."""
+    return Outcomes(tuple(AttemptOutcome(*row) for row in rows))

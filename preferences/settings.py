@@ -1,0 +1,52 @@
+"""Settings of pair building: one frozen, checked object."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .pair import P_BY_CONSTRUCTION
+
+BuilderName = Literal["critique_revise", "contrast"]
+
+
+class PairSettings(BaseModel):
+    """How pairs are built. Unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    builder: BuilderName = "critique_revise"
+    """Which builder makes the pairs."""
+    seed: int = Field(default=0, ge=0)
+    """Seeds principle choice, openings and sampling, per prompt."""
+    round: int = Field(default=0, ge=0)
+    """0-based round; part of every seed, so that each round drafts anew."""
+    max_tokens: int = Field(default=48, ge=8, le=1024)
+    """Most new tokens per answer, drafts and revisions alike (an opening not counted)."""
+    critique_tokens: int = Field(default=40, ge=8, le=1024)
+    """Most new tokens of the critic's reason."""
+    temperature: float = Field(default=0.7, ge=0.0, le=2.0)
+    """Sampling temperature of drafts and revisions; critiques are greedy."""
+    share_unprefilled: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of twin prompts whose chosen answer is the model's own plain answer, so that
+    good openings do not become a mark of the chosen side."""
+    share_mirrored: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of elicited failing answers that open like the *good* answer to the twin
+    prompt, so that wording alone does not give the label away."""
+    p_chosen: float = Field(default=P_BY_CONSTRUCTION, ge=0.5, le=1.0)
+    """Probability that the chosen answer is better, for labels by construction."""
+    min_words: int = Field(default=5, ge=1)
+    """Fewest words of either answer."""
+    max_words: int = Field(default=120, ge=1)
+    """Most words of either answer."""
+    max_failed_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Largest share of all attempts that may end without a pair."""
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> PairSettings:
+        if self.min_words > self.max_words:
+            raise ValueError(
+                f"min_words {self.min_words} is above max_words {self.max_words}: no answer fits"
+            )
+        return self

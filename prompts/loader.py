@@ -1,0 +1,221 @@
+"""Reads the prompt sets: JSON Lines, one prompt per line, always in matched twins."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, get_args
+
+from ..archetypes.cue import load_cues
+from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.validation import suggestion
+from ..errors import Problem, PromptError
+from .prompt import Prompt, Split
+from .row import Row, parse_row
+
+SETS: Final = Path(__file__).parent / "sets"
+"""The prompt sets that come with the package: `SETS/<split>/<set>.jsonl`."""
+
+MAX_BYTES: Final = 50_000_000
+
+_ID = re.compile(r'"id"\s*:\s*"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A prompt and the place it was read from.
+
+    Attributes:
+        prompt: The prompt.
+        file: Path as problems show it.
+        line: 1-based line.
+    """
+
+    prompt: Prompt
+    file: str
+    line: int
+
+
+def shown(path: Path) -> str:
+    """A path as problems show it: the built-in sets relative to the package."""
+    if path.is_relative_to(SETS):
+        return str(path.relative_to(SETS.parent.parent))
+    return str(path)
+
+
+def _unreadable(path: Path, message: str, fix: str, line: int = 0) -> Problem:
+    return Problem("P001", "error", shown(path), line, message, fix)
+
+
+def _lines(path: Path, problems: list[Problem]) -> list[str]:
+    """The lines of a file, or none and a problem if it cannot be read as UTF-8 text."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            message = f"the file has {size} bytes; at most {MAX_BYTES} are read."
+            problems.append(_unreadable(path, message, "split it into several sets."))
+            return []
+        raw = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        problems.append(_unreadable(path, f"cannot be read: {reason}.", "check path and rights."))
+        return []
+    try:
+        # Only \n ends a line: a JSON text may hold U+2028, which splitlines() would cut at.
+        return raw.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.append(_unreadable(path, "is not UTF-8 text.", "save it as UTF-8.", line))
+        return []
+
+
+def _files(
+    folder: Path, split: Split, sets: Sequence[str] | None, problems: list[Problem]
+) -> list[Path]:
+    """The files to read, in the order asked for (by name where none was)."""
+    where = folder / split
+    known = sorted(path.stem for path in where.glob("*.jsonl")) if where.is_dir() else []
+    if not known:
+        message = f"no prompt set for the split {split!r}."
+        problems.append(_unreadable(where, message, f"put <set>.jsonl files into {where}."))
+        return []
+    for name in sets or ():
+        if name not in known:
+            message = f"no prompt set {name!r} for the split {split!r}."
+            problems.append(_unreadable(where, message, suggestion(name, known)))
+    wanted = known if sets is None else [name for name in dict.fromkeys(sets) if name in known]
+    return [where / f"{name}.jsonl" for name in wanted]
+
+
+def _check_twins(rows: Sequence[Located], broken: Collection[str]) -> list[Problem]:
+    """Ids are unique, and each row's twin exists, points back and is its other half.
+
+    Rows whose twin is among the `broken` are left alone: the fault is reported there.
+    """
+    problems: list[Problem] = []
+    first: dict[str, Located] = {}
+
+    def report(row: Located, code: str, message: str, fix: str) -> None:
+        problems.append(Problem(code, "error", row.file, row.line, message, fix))
+
+    for row in rows:
+        before = first.setdefault(row.prompt.id, row)
+        if before is not row:
+            message = f"id {row.prompt.id!r} is already used at {before.file}:{before.line}."
+            report(row, "P007", message, "give it an id of its own.")
+    for row in first.values():
+        prompt = row.prompt
+        other = first.get(prompt.twin)
+        if other is None and prompt.twin in broken:
+            continue
+        if other is None:
+            near = difflib.get_close_matches(prompt.twin, set(first) - {prompt.id}, n=1)
+            message = f"the twin {prompt.twin!r} of {prompt.id!r} does not exist."
+            fix = f"did you mean {near[0]!r}?" if near else "write the other half, too."
+            report(row, "P008", message, fix)
+        elif other.prompt.twin != prompt.id:
+            message = f"the twin {prompt.twin!r} of {prompt.id!r} names another twin."
+            report(row, "P008", message, "make both name each other.")
+        elif other.prompt.role == prompt.role:
+            message = f"{prompt.id!r} and its twin are both {prompt.role!r}."
+            report(row, "P008", message, "make one of them at_risk and the other twin.")
+        elif other.prompt.failure_mode != prompt.failure_mode:
+            message = f"{prompt.id!r} and its twin differ in failure_mode."
+            report(row, "P008", message, "give both the failure the pair is about.")
+    return problems
+
+
+def read_split(
+    split: Split,
+    *,
+    sets: Sequence[str] | None = None,
+    folder: Path | None = None,
+) -> tuple[list[Located], list[Problem]]:
+    """Reads what can be read of a split, and says what cannot; raises nothing.
+
+    Args:
+        split: `train`, `dev` or `test`.
+        sets: Names of sets (file names without `.jsonl`); all of them if None.
+        folder: Folder holding the splits; the built-in sets if None.
+
+    Returns:
+        The valid rows in file order, and every problem found.
+    """
+    problems: list[Problem] = []
+    rows: list[Located] = []
+    broken: set[str] = set()
+    cues: Collection[str] = load_cues()
+    modes: Collection[str] = load_failure_modes()
+    for path in _files(folder or SETS, split, sets, problems):
+        for number, text in enumerate(_lines(path, problems), start=1):
+            if not text.strip():
+                continue
+            row = Row(shown(path), number)
+            prompt = parse_row(text, row, split, cues=cues, failure_modes=modes)
+            problems += row.problems
+            if prompt is None:
+                broken.update(_ID.findall(text))
+            else:
+                rows.append(Located(prompt, row.file, number))
+    return rows, problems + _check_twins(rows, broken)
+
+
+def _check_arguments(split: str, limit: int | None, folder: Path) -> None:
+    problems: list[Problem] = []
+    if split not in get_args(Split):
+        fix = suggestion(split, get_args(Split))
+        problems.append(Problem("P011", "error", shown(folder), 0, f"no split {split!r}.", fix))
+    if limit is not None and limit < 1:
+        message = f"limit is {limit} twin pairs."
+        fix = "use 1 or more, or None for all of them."
+        problems.append(Problem("P011", "error", shown(folder), 0, message, fix))
+    if problems:
+        raise PromptError(problems)
+
+
+def load_prompts(
+    split: Split,
+    *,
+    sets: Sequence[str] | str | None = None,
+    folder: Path | None = None,
+    limit: int | None = None,
+) -> list[Prompt]:
+    """Loads the prompts of a split in matched twins.
+
+    Args:
+        split: `train`, `dev` or `test`. Look at `test` once per release.
+        sets: Names of sets, or one name, read in this order; all, by name, if None.
+        folder: Folder with `<split>/<set>.jsonl`; the built-in sets if None.
+        limit: Most *twin pairs* to return, so at most `2 * limit` prompts; the
+            first ones in file order. The built-in sets interleave their topics,
+            so that a limit keeps the variety. None: all.
+
+    Returns:
+        Pair after pair, the at-risk half first; the same order on every call.
+
+    Raises:
+        PromptError: Every problem of every row read, with file and line; or
+            `split` is not one of the three, or `limit` is below 1.
+
+    Example:
+        >>> prompts = load_prompts("dev", sets=["harm"], limit=2)
+        >>> [prompt.role for prompt in prompts]
+        ['at_risk', 'twin', 'at_risk', 'twin']
+    """
+    _check_arguments(split, limit, folder or SETS)
+    rows, problems = read_split(
+        split, sets=[sets] if isinstance(sets, str) else sets, folder=folder
+    )
+    if problems:
+        raise PromptError(problems)
+    by_id = {row.prompt.id: row.prompt for row in rows}
+    pairs: dict[str, tuple[Prompt, Prompt]] = {}
+    for prompt in by_id.values():
+        twin = by_id[prompt.twin]
+        risk, safe = (prompt, twin) if prompt.role == "at_risk" else (twin, prompt)
+        pairs.setdefault(risk.id, (risk, safe))
+    kept = list(pairs.values())[:limit]
+    return [prompt for pair in kept for prompt in pair]

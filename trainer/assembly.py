@@ -1,0 +1,222 @@
+"""From a name and a config to a model, its tokenizer and a trainer around them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import ModelNotFoundError, NotSupportedError, TrainingError
+from ..llm.embedded import resolve_model
+from ..llm.loading import best_dtype
+from .config import TrainConfig
+from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
+
+_NOISY = ("transformers", "trl", "peft", "accelerate", "datasets")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What training starts from."""
+
+    model: Any
+    tokenizer: Any
+    base: str
+
+
+def plan_steps(pairs: int, config: TrainConfig) -> int:
+    """Optimizer steps of a whole training.
+
+    Raises:
+        TrainingError: Warm-up would take all of them, so that the rate never
+            reaches `learning_rate`.
+    """
+    batches = math.ceil(pairs / config.batch_size)
+    per_epoch = math.ceil(batches / config.gradient_accumulation)
+    steps = per_epoch * config.epochs
+    steps = min(steps, config.max_steps) if config.max_steps else steps
+    warmup = math.ceil(steps * config.warmup_ratio)
+    if config.scheduler != "constant" and warmup >= steps:
+        raise TrainingError(
+            f"warm-up takes {warmup} of {steps} steps ({pairs} pairs, batch_size "
+            f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
+            f"{config.epochs}), so nothing is learned at the full rate. Lower warmup_ratio or "
+            "batch_size, or train longer."
+        )
+    return steps
+
+
+def compute_dtype(config: TrainConfig) -> torch.dtype:
+    """The type matrices are multiplied in."""
+    if config.dtype == "auto":
+        return best_dtype()
+    return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+
+
+def load_start(model: str | Any, config: TrainConfig) -> Start:
+    """Loads model and tokenizer; a frozen base in the compute type, a trained one in float32.
+
+    A model in memory is used as it is, and its tokenizer is read from where the
+    model came from.
+
+    Raises:
+        ModelNotFoundError: No such model, or no tokenizer or chat template with it.
+        NotSupportedError: The model in memory already carries an adapter.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not isinstance(model, str):
+        if hasattr(model, "peft_config"):
+            raise NotSupportedError(
+                "the model already carries an adapter; merge it first (merge_and_unload), so "
+                "that the reference is the model as it stands."
+            )
+        source: str | Path = str(model.name_or_path)
+    else:
+        source = resolve_model(model)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
+        loaded: Any = model
+        if isinstance(model, str):
+            dtype = compute_dtype(config) if config.method == "lora" else torch.float32
+            loaded = AutoModelForCausalLM.from_pretrained(
+                str(source), dtype=dtype, trust_remote_code=False, use_safetensors=True
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelNotFoundError(f"the model in {str(source)!r} cannot be read: {error}") from error
+    if not tokenizer.chat_template:
+        raise ModelNotFoundError(
+            f"the tokenizer in {str(source)!r} has no chat template; use an instruction-tuned "
+            "model, or save a chat_template.jinja beside it."
+        )
+    if tokenizer.eos_token_id is None:
+        raise ModelNotFoundError(f"the tokenizer in {str(source)!r} has no end token.")
+    return Start(loaded, tokenizer, base=model if isinstance(model, str) else str(source))
+
+
+def make_trainer(
+    start: Start, rows: Sequence[dict[str, Any]], config: TrainConfig, folder: Path
+) -> SoftDPOTrainer:
+    """The trainer, with a fresh adapter where the method is `lora`.
+
+    Args:
+        start: Model and tokenizer.
+        rows: Tokenized pairs.
+        config: The training's config.
+        folder: For checkpoints.
+    """
+    from datasets import Dataset
+    from transformers.trainer_callback import PrinterCallback
+
+    if start.tokenizer.pad_token is None:
+        start.tokenizer.pad_token = start.tokenizer.eos_token
+    trainer = SoftDPOTrainer(
+        model=start.model,
+        args=_arguments(config, folder),
+        data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
+        train_dataset=Dataset.from_list(list(rows)),
+        processing_class=start.tokenizer,
+        peft_config=_lora(config) if config.method == "lora" else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    policy: Any = trainer.model
+    for module in policy.modules():
+        if compute_dtype(config) == torch.bfloat16 and hasattr(module, "cast_input_dtype_enabled"):
+            # Adapter weights stay float32; autocast rounds them for each product, where
+            # PEFT would instead widen every activation to float32 and back.
+            module.cast_input_dtype_enabled = False
+    return trainer
+
+
+def _lora(config: TrainConfig) -> Any:
+    from peft import LoraConfig
+
+    targets = config.target_modules
+    return LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules="all-linear" if targets == ("all-linear",) else list(targets),
+        task_type="CAUSAL_LM",
+    )
+
+
+def _arguments(config: TrainConfig, folder: Path) -> Any:
+    from trl.trainer.dpo_config import DPOConfig
+
+    settings: dict[str, Any] = {
+        "output_dir": str(folder),
+        "learning_rate": config.learning_rate,
+        "num_train_epochs": config.epochs,
+        "max_steps": config.max_steps or -1,
+        "per_device_train_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation,
+        "beta": config.beta,
+        "warmup_steps": 0 if config.scheduler == "constant" else config.warmup_ratio,
+        "lr_scheduler_type": config.scheduler,
+        "max_grad_norm": config.max_grad_norm,
+        "max_length": None,  # rows are measured beforehand and never cut
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "save_strategy": "steps",
+        "save_steps": config.save_steps,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "bf16": compute_dtype(config) == torch.bfloat16,
+        "fp16": False,
+        "use_cpu": not torch.cuda.is_available(),
+        "gradient_checkpointing": False,
+        "precompute_ref_log_probs": True,
+        "disable_dropout": config.dropout == 0,
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+        "push_to_hub": False,
+    }
+    return DPOConfig(**settings, **loss_arguments(config.sft_weight))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hides what the libraries say that a user cannot act on; errors are still raised."""
+    from transformers.utils import logging as library
+
+    transformers_logging: Any = library  # its functions are untyped
+
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    levels = [logger.level for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Runs with `count` CPU threads, or as many as torch chooses."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,87 @@
+"""Everything that decides how a model is trained, in one frozen object."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Method = Literal["lora", "full"]
+Dtype = Literal["auto", "bfloat16", "float32"]
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads"})
+"""Fields that may differ when a stopped training is continued."""
+
+
+class TrainConfig(BaseModel):
+    """How to train. Unknown fields are refused.
+
+    The defaults are meant for SmolLM2-135M-Instruct with a few hundred pairs; a
+    larger model wants a lower `learning_rate` (about 5e-5 from 7B on).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method = "lora"
+    """`lora` trains low-rank adapters on a frozen base, `full` every weight."""
+
+    rank: int = Field(default=16, ge=1, le=1024)
+    """LoRA: rank of each update."""
+
+    alpha: int = Field(default=32, ge=1)
+    """LoRA: updates are multiplied by alpha / rank."""
+
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """LoRA: share of the adapter's inputs dropped while training, in [0, 1)."""
+
+    target_modules: tuple[str, ...] = Field(default=("all-linear",), min_length=1)
+    """LoRA: names of the linear layers adapted; `all-linear` is all but the output layer."""
+
+    learning_rate: float = Field(default=4e-4, gt=0, le=1.0)
+    """Highest learning rate of AdamW (its weight decay is 0)."""
+
+    epochs: int = Field(default=2, ge=1)
+    """Passes over the pairs."""
+
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps at most; None for all epochs. The schedule is planned for it."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Pairs per forward and backward pass (two answers each)."""
+
+    gradient_accumulation: int = Field(default=1, ge=1)
+    """Passes per optimizer step."""
+
+    beta: float = Field(default=0.1, gt=0)
+    """DPO's beta: the inverse strength of the pull to the reference, per nat of log-ratio."""
+
+    sft_weight: float = Field(default=0.0, ge=0)
+    """Weight of the chosen answer's mean negative log-likelihood (nats per token), added."""
+
+    warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Share of the steps in which the rate rises linearly from 0, in [0, 1)."""
+
+    scheduler: Scheduler = "cosine"
+    """How the rate goes on after warm-up."""
+
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+
+    max_length: int = Field(default=512, ge=8)
+    """Tokens of prompt and answer together; longer pairs are left out and counted, never cut."""
+
+    dtype: Dtype = "auto"
+    """Compute type: `auto` is bfloat16 where the hardware multiplies it natively, else float32.
+
+    Trained weights are float32 in every case, since small updates vanish in bfloat16.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seeds adapter initialisation, order of the pairs and dropout."""
+
+    save_steps: int = Field(default=20, ge=1)
+    """Optimizer steps between checkpoints: the most that a kill can lose."""
+
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; None leaves torch's choice. The last bits of a result depend on it."""

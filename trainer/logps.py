@@ -1,0 +1,83 @@
+"""Log-probability of each answer in a padded batch, without work spent on padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+
+_ROWS_PER_GROUP = 8
+_SCALED = (
+    "final_logit_softcapping",
+    "logit_scale",
+    "output_multiplier",
+    "lm_head_multiplier",
+    "logits_scaling",
+)
+
+
+def completion_logps(
+    trainer: Any, model: Any, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed log-probability of every row's completion.
+
+    On one CPU process rows are run in groups of about the same length, each padded
+    only to its own longest row, and the output layer sees completion positions
+    only. Elsewhere the whole batch goes through TRL's fused output layer.
+
+    Args:
+        trainer: The `DPOTrainer` that owns the model.
+        model: The model as the trainer wrapped it.
+        batch: `input_ids`, `attention_mask`, `completion_mask`, (N, T), padded right.
+
+    Returns:
+        Nats per row, and completion tokens per row, both (N,).
+    """
+    tokens = batch["completion_mask"][:, 1:].sum(dim=1)  # (N,)
+    if not _runs_direct(trainer):
+        labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, -100)
+        output = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            labels=labels,
+            use_cache=False,
+            fused_lm_head=True,
+        )
+        return output.log_probs.sum(dim=1), tokens
+    lengths = batch["attention_mask"].sum(dim=1)
+    order = lengths.argsort(stable=True)
+    groups = []
+    with trainer.accelerator.autocast():
+        for rows in torch.split(order, _ROWS_PER_GROUP):
+            width = int(lengths[rows].max())
+            groups.append(_group_logps(_causal(trainer), batch, rows, width))
+    return torch.cat(groups)[order.argsort()], tokens
+
+
+def _group_logps(
+    causal: Any, batch: dict[str, torch.Tensor], rows: torch.Tensor, width: int
+) -> torch.Tensor:
+    """Log-probs of some rows cut to `width` columns (only padding is cut), (rows,)."""
+    ids, attention, mask = (
+        batch[name][rows, :width] for name in ("input_ids", "attention_mask", "completion_mask")
+    )
+    hidden = causal.base_model(input_ids=ids, attention_mask=attention, use_cache=False)
+    scored = mask[:, 1:].bool()  # (n, t - 1): position i predicts token i + 1
+    logits = causal.get_output_embeddings()(hidden.last_hidden_state[:, :-1][scored])  # (M, V)
+    token_logps = -F.cross_entropy(logits.float(), ids[:, 1:][scored], reduction="none")  # (M,)
+    return torch.zeros(scored.shape).masked_scatter(scored, token_logps).sum(dim=1)
+
+
+def _causal(trainer: Any) -> Any:
+    """The causal language model inside wrapper and adapter; adapters act on its layers."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _runs_direct(trainer: Any) -> bool:
+    """One CPU process, and an output layer that is nothing but a matrix."""
+    config = trainer.model.config.get_text_config()
+    plain = all(getattr(config, name, None) in (None, 1.0) for name in _SCALED)
+    one = trainer.accelerator.num_processes == 1 and trainer.accelerator.device.type == "cpu"
+    return bool(plain and one)

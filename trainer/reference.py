@@ -1,0 +1,136 @@
+"""The model training is measured against: what it is, and what it says of each pair."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..cache import Store
+from ..errors import ReferenceMismatchError
+from ..llm.fingerprint import combine, hash_state, hash_tokenizer
+from .checkpoint import write_json
+from .logps import completion_logps
+
+FILE = "reference.json"
+_PAIRS_PER_BATCH = 8
+
+
+def reference_fingerprint(model: Any, tokenizer: Any) -> str:
+    """Identity of a reference: weights as loaded, tokenizer and chat template.
+
+    Take it before an adapter is put on. `reference:` and a SHA-256 (hex).
+    """
+    parts = {"weights": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
+    return combine(parts).replace("local:", "reference:", 1)
+
+
+def pin_reference(output: Path, fingerprint: str, base: str) -> None:
+    """Writes the fingerprint once, and refuses any other one from then on.
+
+    Args:
+        output: The training's folder.
+        fingerprint: Of the model given now.
+        base: The name it was given by, for the reader.
+
+    Raises:
+        ReferenceMismatchError: The folder was begun from another reference.
+        StoreError: The file cannot be written.
+    """
+    path = output / FILE
+    if not path.exists():
+        write_json(path, {"fingerprint": fingerprint, "base": base})
+        return
+    try:
+        pinned = str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReferenceMismatchError(
+            f"{path} cannot be read ({error}), so the reference of this training is unknown; "
+            "start into an empty folder."
+        ) from error
+    if pinned != fingerprint:
+        raise ReferenceMismatchError(
+            f"the model is not the reference this training started from: {path} has {pinned}, "
+            f"the model {base!r} given now has {fingerprint}. Give the first model, or start "
+            "into an empty folder."
+        )
+
+
+def attach_reference_logps(
+    trainer: Any,
+    rows: Sequence[dict[str, Any]],
+    fingerprint: str,
+    store: Store,
+    on_progress: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
+    """Adds `ref_chosen_logps` and `ref_rejected_logps` (nats, summed) to every row.
+
+    The reference is the model as it stands before step 1: a fresh adapter is
+    switched off. Values are stored by content, a batch at a time, so that another
+    training on the same pairs and a resumed one do not compute them again.
+
+    Args:
+        trainer: The `SoftDPOTrainer`, not yet trained.
+        rows: Tokenized pairs.
+        fingerprint: The reference's.
+        store: Where values are kept.
+        on_progress: Told pairs done and pairs in all.
+
+    Returns:
+        New rows in the same order.
+    """
+    # The same weights give other values when they are multiplied in another type.
+    computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision}"
+    keys = [_key(row, computed_in) for row in rows]
+    known = store.get_many("reference", keys)
+    done = 0
+    trainer.model.eval()
+    for batch in _plan(rows):
+        if any(keys[index] not in known for index in batch):
+            found = _run(trainer, [rows[index] for index in batch])
+            fresh = {keys[index]: value for index, value in zip(batch, found, strict=True)}
+            store.put_many("reference", fresh)
+            known = {**fresh, **known}  # what was stored first stays
+        done += len(batch)
+        on_progress(done, len(rows))
+    trainer.model.train()
+    return [
+        {**row, "ref_chosen_logps": known[key][0], "ref_rejected_logps": known[key][1]}
+        for row, key in zip(rows, keys, strict=True)
+    ]
+
+
+def _plan(rows: Sequence[dict[str, Any]]) -> Iterator[list[int]]:
+    """Batches by length. Depends on all rows, so that a resumed pass makes the same ones."""
+    order = sorted(range(len(rows)), key=lambda index: (_length(rows[index]), index))
+    for start in range(0, len(order), _PAIRS_PER_BATCH):
+        yield order[start : start + _PAIRS_PER_BATCH]
+
+
+def _length(row: dict[str, Any]) -> int:
+    return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
+
+
+def _run(trainer: Any, rows: list[dict[str, Any]]) -> list[list[float]]:
+    """[chosen, rejected] log-probs of each row under the reference."""
+    device = trainer.accelerator.device
+    batch = {name: value.to(device) for name, value in trainer.data_collator(rows).items()}
+    with torch.no_grad(), _adapter_off(trainer.model):
+        logps, _ = completion_logps(trainer, trainer.model, batch)  # (2B,)
+    chosen, rejected = logps.float().cpu().chunk(2)
+    return [[float(c), float(r)] for c, r in zip(chosen, rejected, strict=True)]
+
+
+def _adapter_off(model: Any) -> AbstractContextManager[Any]:
+    """The base with its adapter switched off; a model without one is its own reference."""
+    return model.disable_adapter() if hasattr(model, "disable_adapter") else nullcontext()
+
+
+def _key(row: dict[str, Any], fingerprint: str) -> str:
+    content = [fingerprint, row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""From pairs to token ids, exactly as the model reads and writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import TrainingError
+from ..llm.rendering import render_chat
+from ..preferences.pair import Pair
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Tokenized pairs and what became of the rest.
+
+    Attributes:
+        rows: `prompt_ids`, `chosen_ids`, `rejected_ids` (end token included),
+            `p_chosen`, `weight`; in the order of the pairs.
+        too_long: Pairs left out because an answer would not have fitted.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    too_long: int
+
+
+def load_pairs(pairs: Sequence[Pair] | Dataset | str | Path) -> tuple[Pair, ...]:
+    """Pairs from memory, a preference data set, or a JSONL file.
+
+    Raises:
+        PairError: The file or data set is wrong.
+        TrainingError: There is no pair.
+    """
+    from ..preferences.dataset import Pairs
+
+    if isinstance(pairs, str | Path):
+        found = tuple(Pairs.load(pairs))
+    elif hasattr(pairs, "column_names"):
+        found = tuple(Pairs.from_dataset(pairs))
+    else:
+        found = tuple(pairs)
+    if not found:
+        raise TrainingError(
+            "there are no pairs to train on. Look at 31_outcomes.json for why attempts failed, "
+            "then loosen the filters or add prompts."
+        )
+    return found
+
+
+def hash_pairs(pairs: Sequence[Pair]) -> str:
+    """SHA-256 (hex) over everything of the pairs that reaches the loss, in order."""
+    parts = [
+        [
+            [asdict(message) for message in pair.prompt],
+            pair.chosen,
+            pair.rejected,
+            pair.p_chosen,
+            pair.weight,
+        ]
+        for pair in pairs
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def tokenize(pairs: Sequence[Pair], tokenizer: Any, max_length: int) -> Rows:
+    """Renders and tokenizes every pair.
+
+    The prompt is rendered as for generation. The answer is tokenized by itself, as
+    the model would write it, and ends with the end-of-turn token, which is trained;
+    what a template puts after that token is not.
+
+    Raises:
+        TrainingError: The template renders the prompt differently once an answer
+            follows, or every pair is longer than `max_length`.
+    """
+    rows = []
+    longest = 0
+    for number, pair in enumerate(pairs):
+        prompt = render_chat(tokenizer, pair.prompt)
+        row: dict[str, Any] = {
+            "prompt_ids": _ids(tokenizer, prompt),
+            "chosen_ids": _answer_ids(tokenizer, pair, prompt, pair.chosen),
+            "rejected_ids": _answer_ids(tokenizer, pair, prompt, pair.rejected),
+            "p_chosen": pair.p_chosen,
+            "weight": pair.weight,
+            "index": number,
+        }
+        length = len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
+        longest = max(longest, length)
+        if length <= max_length:
+            rows.append(row)
+    if not rows:
+        raise TrainingError(
+            f"all {len(pairs)} pairs are longer than max_length = {max_length} tokens; raise "
+            f"max_length (the longest has {longest}) or make answers shorter."
+        )
+    return Rows(tuple(rows), too_long=len(pairs) - len(rows))
+
+
+def _answer_ids(tokenizer: Any, pair: Pair, prompt: str, answer: str) -> list[int]:
+    chat = [{"role": message.role, "content": message.content} for message in pair.prompt]
+    chat.append({"role": "assistant", "content": answer})
+    whole = str(tokenizer.apply_chat_template(chat, tokenize=False))
+    if not whole.startswith(prompt):
+        raise TrainingError(
+            f"pair {pair.id}: the model's chat template renders the prompt differently once an "
+            "answer follows, so the model would be trained on text it never sees. Use a "
+            "template whose prompt is a prefix of prompt and answer."
+        )
+    ids = _ids(tokenizer, whole[len(prompt) :])
+    end = tokenizer.eos_token_id
+    return ids[: ids.index(end) + 1] if end in ids else [*ids, end]
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

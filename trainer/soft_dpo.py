@@ -1,0 +1,136 @@
+"""DPO whose labels are probabilities and whose rows have weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the field's name for it
+from transformers import Trainer
+from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+
+from ..errors import TrainingError
+from .checkpoint import seal
+from .logps import completion_logps
+
+
+def soft_dpo_loss(
+    delta: torch.Tensor, p_chosen: torch.Tensor, weight: torch.Tensor, beta: float
+) -> torch.Tensor:
+    """Loss of each pair under an uncertain label.
+
+    `w * [-p log sig(beta d) - (1 - p) log sig(-beta d)]`: the cross-entropy between
+    the label and the Bradley-Terry probability DPO implies. `p = 1, w = 1` is DPO
+    (Rafailov et al. 2023, eq. 7); one p for all rows is conservative DPO (Mitchell,
+    "A note on DPO with noisy preferences", 2023). For p < 1 the loss is smallest at
+    `beta d = log(p / (1 - p))`, so a margin is not pushed without end.
+
+    Args:
+        delta: Log-ratio of chosen minus log-ratio of rejected, nats, (B,).
+        p_chosen: Probability that chosen is better, in [0.5, 1], (B,).
+        weight: Relative weight, above 0, (B,).
+        beta: DPO's beta.
+
+    Returns:
+        Loss per pair, (B,). Weights are not normalised: their mean scales the step.
+    """
+    logits = beta * delta
+    return -weight * (p_chosen * F.logsigmoid(logits) + (1 - p_chosen) * F.logsigmoid(-logits))
+
+
+@dataclass
+class SoftPairCollator:
+    """Pads tokenized pairs (chosen rows first, then rejected) and keeps label and weight."""
+
+    pad_token_id: int
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Returns TRL's batch of (2B, T) plus `p_chosen` and `weight` of (B,)."""
+        batch: dict[str, torch.Tensor] = DataCollatorForPreference(self.pad_token_id)(rows)
+        for name in ("p_chosen", "weight"):
+            batch[name] = torch.tensor([row[name] for row in rows], dtype=torch.float32)
+        return batch
+
+
+class SoftDPOTrainer(DPOTrainer):
+    """TRL's DPO trainer, with `p_chosen` and `weight` of each row in the loss.
+
+    Expects tokenized rows (`rows.py`) with reference log-probs already attached
+    (`reference.py`). Losses other than `sigmoid` and `sft` go to TRL unchanged, and
+    then ignore label and weight.
+    """
+
+    def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
+        return dataset  # rows come tokenized; TRL would render and cut them its own way
+
+    def _precompute_ref_logps(self, dataset: Any, name: str, batch_size: int) -> Any:
+        return dataset  # attached afterwards, in batches sorted by length, from the store
+
+    def _send_telemetry(self) -> None:
+        """Nothing about a training leaves the machine."""
+
+    def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], outputs: bool) -> Any:
+        batch = dict(inputs)
+        p_chosen, weight = batch.pop("p_chosen"), batch.pop("weight")  # (B,)
+        if outputs or not set(self.loss_types) <= {"sigmoid", "sft"}:
+            stock: Any = super()._compute_loss  # untyped
+            return stock(model, batch, outputs)
+        logps, tokens = completion_logps(self, model, batch)  # (2B,)
+        chosen, rejected = logps.chunk(2)  # (B,) each: the collator puts chosen first
+        chosen_ratio = chosen - batch["ref_chosen_logps"]
+        rejected_ratio = rejected - batch["ref_rejected_logps"]
+        delta = chosen_ratio - rejected_ratio
+        parts = {
+            "sigmoid": soft_dpo_loss(delta, p_chosen, weight, self.beta).mean(),
+            "sft": -chosen.sum() / tokens.chunk(2)[0].sum(),  # mean over tokens, as in TRL
+        }
+        loss = torch.stack(
+            [parts[kind] * w for kind, w in zip(self.loss_types, self.loss_weights, strict=True)]
+        ).sum()
+        self._check_finite(loss)
+        self._record(chosen, rejected, chosen_ratio, rejected_ratio)
+        return loss
+
+    def _check_finite(self, loss: torch.Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss.item()} at step {self.state.global_step + 1}; lower "
+                f"learning_rate (now {self.args.learning_rate:g}) or max_grad_norm, or set "
+                "dtype to float32. The last checkpoint is kept; start into an empty folder."
+            )
+
+    def _record(
+        self,
+        chosen: torch.Tensor,
+        rejected: torch.Tensor,
+        chosen_ratio: torch.Tensor,
+        rejected_ratio: torch.Tensor,
+    ) -> None:
+        """Notes the means of one batch under TRL's metric names."""
+        gain = self.beta * chosen_ratio.detach()
+        drop = self.beta * rejected_ratio.detach()
+        values = {
+            "rewards/chosen": gain,
+            "rewards/rejected": drop,
+            "rewards/accuracies": (gain > drop).float(),
+            "rewards/margins": gain - drop,
+            "logps/chosen": chosen.detach(),
+            "logps/rejected": rejected.detach(),
+        }
+        policy: Any = self.model
+        notes = self._metrics["train" if policy.training else "eval"]
+        for name, value in values.items():
+            notes[name].append(self.accelerator.gather(value).mean().item())
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        # Past DPOTrainer's version, which writes a model card at every checkpoint.
+        Trainer._save_checkpoint(self, model, trial)
+        seal(str(self.args.output_dir), self.state.global_step)
+
+
+def loss_arguments(sft_weight: float) -> dict[str, Any]:
+    """`loss_type` and `loss_weights` for TRL's config."""
+    if sft_weight == 0:
+        return {"loss_type": ["sigmoid"]}
+    return {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, sft_weight]}

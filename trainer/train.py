@@ -1,0 +1,210 @@
+"""`train`: preference pairs in, a trained model on disk out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..cache import Store
+from ..errors import OutOfMemoryError, RunDirectoryError, StoreError
+from ..preferences.pair import Pair
+from .assembly import Start, compute_dtype, load_start, make_trainer, plan_steps, quiet, threads
+from .checkpoint import latest_complete, write_json
+from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+from .progress import TrainingJournal, shown, stop_at_step_end
+from .reference import attach_reference_logps, pin_reference, reference_fingerprint
+from .result import FILE as RESULT_FILE
+from .result import TrainedModel
+from .rows import Rows, hash_pairs, load_pairs, tokenize
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+_Report = Callable[[str, int, int], None]
+
+
+def train(
+    pairs: Sequence[Pair] | Dataset | str | Path,
+    *,
+    model: str | PreTrainedModel,
+    config: TrainConfig | None = None,
+    output: str | Path,
+    store: Store | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> TrainedModel:
+    """Trains a model on preference pairs with DPO against a pinned reference.
+
+    Each pair's `p_chosen` and `weight` are in the loss (`soft_dpo.soft_dpo_loss`).
+    The same call again goes on from the last whole checkpoint, to the same weights
+    as if it had not been stopped (bit for bit on one machine with the same
+    threads); once finished it returns the result without training. Random choices
+    follow `config.seed`.
+
+    Not covered: several machines or GPUs, validation pairs, quantised bases. A
+    model in memory is wrapped in place while it trains and, with method `lora`, is
+    the unchanged base again afterwards.
+
+    Args:
+        pairs: Pairs, a data set with prompt, chosen and rejected, or a JSONL file.
+        model: `smollm2-135m`, a folder, a hub id, or a model in memory.
+        config: How to train; None for the defaults.
+        output: Folder for `adapter/` (or `model/`), `metrics.jsonl`,
+            `reference.json`, `training.json`, `result.json` and, meanwhile, `checkpoints/`.
+        store: Where reference log-probs are kept for other trainings too; None
+            keeps them in `output`.
+        on_progress: Told (done, total): first pairs of the reference pass, then
+            steps. None shows a bar on stderr.
+
+    Returns:
+        Where the result is, and what it took.
+
+    Raises:
+        PairError: The pairs cannot be read.
+        TrainingError: No pairs, all too long, warm-up without training, loss not finite.
+        ModelNotFoundError: No such model.
+        ReferenceMismatchError: `output` was begun with another model.
+        RunDirectoryError: `output` was begun with other pairs or another config.
+        OutOfMemoryError: It does not fit.
+        StoreError: Something cannot be written.
+
+    Example:
+        >>> trained = train("runs/demo/30_pairs.jsonl", model="smollm2-135m",
+        ...                 output="runs/demo/40_training")  # doctest: +SKIP
+        >>> trained.load()  # doctest: +SKIP
+    """
+    config = config or TrainConfig()
+    folder = Path(output)
+    started = time.perf_counter()
+    found = load_pairs(pairs)
+    plan_steps(len(found), config)  # before anything is loaded
+    try:
+        with quiet(), threads(config.threads), shown(on_progress) as report:
+            start = load_start(model, config)
+            rows = tokenize(found, start.tokenizer, config.max_length)
+            plan_steps(len(rows.rows), config)
+            fingerprint = reference_fingerprint(start.model, start.tokenizer)
+            pin_reference(folder, fingerprint, start.base)
+            _claim(folder, config, hash_pairs(found))
+            if not (folder / RESULT_FILE).exists():
+                steps = _run(start, rows, config, folder, fingerprint, store, report)
+                _save_result(folder, start, rows, config, fingerprint, steps, started)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemoryError(
+            f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
+            f"raise gradient_accumulation (now {config.gradient_accumulation}) by the same "
+            "factor, lower max_length, or use method lora."
+        ) from error
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return TrainedModel.read(folder)
+
+
+def _claim(folder: Path, config: TrainConfig, pairs_hash: str) -> None:
+    """Writes what this folder trains, or refuses if it trains something else."""
+    path = folder / "training.json"
+    settings = config.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
+    # "auto" is another training on other hardware.
+    settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
+    claim = {"config": settings, "pairs": pairs_hash}
+    if not path.exists():
+        write_json(path, claim)
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        other = [name for name in settings if before["config"].get(name) != settings[name]]
+        other += ["pairs"] if before["pairs"] != pairs_hash else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{path} cannot be read ({error}); give an empty folder."
+        ) from error
+    if other:
+        raise RunDirectoryError(
+            f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
+            "folder, or the first settings and pairs to go on with it."
+        )
+
+
+def _run(
+    start: Start,
+    rows: Rows,
+    config: TrainConfig,
+    folder: Path,
+    fingerprint: str,
+    store: Store | None,
+    report: _Report,
+) -> int:
+    """Reference pass and training; saves the weights and returns the steps."""
+    from datasets import Dataset
+
+    checkpoints = folder / "checkpoints"
+    trainer = make_trainer(start, rows.rows, config, checkpoints)
+    values = store or Store(folder / "reference.sqlite")
+    try:
+        complete = attach_reference_logps(
+            trainer, rows.rows, fingerprint, values, lambda n, of: report("reference", n, of)
+        )
+    finally:
+        if store is None:
+            values.close()
+    trainer.train_dataset = Dataset.from_list(complete)
+    last = latest_complete(checkpoints)
+    journal = TrainingJournal(
+        folder / "metrics.jsonl", last[1] if last else 0, lambda n, of: report("training", n, of)
+    )
+    trainer.add_callback(journal)
+    with stop_at_step_end(journal):
+        try:
+            trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
+        except OSError as error:
+            raise StoreError(
+                f"a checkpoint cannot be written to {checkpoints}: {error}. Free some disk space, "
+                "then run the same command again: it goes on from the last whole one."
+            ) from error
+    _save_weights(trainer, start, folder / ("adapter" if config.method == "lora" else "model"))
+    return int(trainer.state.global_step)
+
+
+def _save_weights(trainer: Any, start: Start, target: Path) -> None:
+    """Saves adapter or model whole or not at all, then takes a fresh adapter off again."""
+    temporary = target.with_name(f"{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)  # of a call killed before result.json
+    try:
+        if hasattr(trainer.model, "peft_config"):
+            trainer.model.save_pretrained(str(temporary), save_embedding_layers=False)
+            trainer.model.unload()
+        else:
+            trainer.model.save_pretrained(str(temporary))
+            start.tokenizer.save_pretrained(str(temporary))
+        temporary.rename(target)
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error}. Free some disk space.") from error
+
+
+def _save_result(
+    folder: Path,
+    start: Start,
+    rows: Rows,
+    config: TrainConfig,
+    fingerprint: str,
+    steps: int,
+    started: float,
+) -> None:
+    result = TrainedModel(
+        path=folder / ("adapter" if config.method == "lora" else "model"),
+        method=config.method,
+        base=start.base,
+        reference=fingerprint,
+        metrics=folder / "metrics.jsonl",
+        seconds=time.perf_counter() - started,
+        steps=steps,
+        pairs=len(rows.rows),
+        too_long=rows.too_long,
+    )
+    result.save(folder)
