@@ -210,9 +210,7 @@ def critique(
     archetype: Annotated[str, typer.Argument(help="Archetype id, or an archetype file.")],
     question: Annotated[str, typer.Argument(help="What a user might ask.")],
     model: Model = EMBEDDED,
-    principle: Annotated[
-        str | None, typer.Option(help="Only this principle (its slug).")
-    ] = None,
+    principle: Annotated[str | None, typer.Option(help="Only this principle (its slug).")] = None,
     max_tokens: Annotated[int, typer.Option(min=8, max=1024)] = 64,
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
@@ -231,9 +229,7 @@ def critique(
             [Problem("C010", "error", archetype, 0, f"no principle {principle!r}", fix)]
         )
     with console.status("asking the model"):
-        found = asyncio.run(
-            author_loop(load_model(model), chosen, question, max_tokens=max_tokens)
-        )
+        found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
     console.print(Panel(escape(found.draft), title="draft", title_align="left"))
     table = Table("principle", "broken?", "the critic's reason", expand=True)
     for applied, result in found.critiques:

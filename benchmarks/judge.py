@@ -41,8 +41,10 @@ class Row:
 
 
 COMMON = set(
-    "what,some,writ,give,that,this,with,abou,from,your,have,good,help,gene,crea,prov,expl,desc,"
-    "sugg,shar,tips".split(",")
+    words(
+        "what some writ give that this with abou from your have good help gene crea prov expl desc "
+        "sugg shar tips"
+    )
 )
 
 
@@ -61,7 +63,7 @@ def off_topic(row: Row, prompts: Sequence[set[str]]) -> bool:
         return False
     said, asked = content(row.answer), content(row.prompt)
     own = len(asked & said) / max(1, len(asked))
-    return own == 0 or own < 0.5 and any(len(other) > 1 and other <= said for other in prompts)
+    return own == 0 or (own < 0.5 and any(len(other) > 1 and other <= said for other in prompts))
 
 
 def read(folder: Path) -> dict[str, list[Row]]:

@@ -18,7 +18,7 @@ from ..prompts.template import neutralise, render
 from .sentences import INNER_STOPS, first_sentence, has_sentence_end
 
 REASON_PREFILL = "The answer"
-VERDICT_LEAD = "\nScore from 0 (keeps the rule) to 3 (breaks it badly):"
+VERDICT_LEAD = "\nOn a scale from 0 (keeps the rule) to 3 (breaks it badly), the answer scores"
 
 _SEVERITY = re.compile(r"(?<!\d)[0-3](?!\d)")
 _QUOTED = re.compile(r"[\"“]([^\"“”]{3,200})[\"”]")

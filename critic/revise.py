@@ -19,6 +19,7 @@ def revision_job(
     temperature: float,
     max_tokens: int,
     seed: int,
+    top_p: float = 1.0,
 ) -> FrameJob:
     """The job of rewriting one draft under one principle.
 
@@ -31,6 +32,7 @@ def revision_job(
         temperature: Sampling temperature, 0 for greedy.
         max_tokens: Most new tokens over all gaps.
         seed: Seed of the sampling.
+        top_p: Nucleus mass in (0, 1].
 
     Returns:
         A job for `fill_frames`. A system message of the prompt is kept.
@@ -51,4 +53,5 @@ def revision_job(
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
+        top_p=top_p,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from .batching import plan_batches
 from .decoding import Row, decode
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
-from .rendering import encode_request, encode_scored
+from .rendering import encode_request, encode_scored, parse_json
 from .request import Completion, FinishReason, Outcome, Request, Score, Usage
 from .scoring import score_batch
 
@@ -223,12 +222,7 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def _completion(row: Row, held: bool, *, latency: float) -> Completion:
     text = row.text[1:] if held and row.text.startswith(" ") else row.text
-    parsed: object = None
-    if row.request.schema:
-        try:
-            parsed = json.loads(row.request.prefill + text)
-        except ValueError:
-            parsed = None
+    parsed = parse_json(row.request.prefill + text) if row.request.schema else None
     finish: FinishReason = "length" if row.finish == "length" else "stop"
     return Completion(
         text=text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,3 +48,12 @@ def encode_scored(tokenizer: Any, request: Request, answer: str) -> tuple[list[i
     coded = tokenizer(context + answer, add_special_tokens=False, return_offsets_mapping=True)
     ends = [end for _, end in coded["offset_mapping"]]
     return list(coded["input_ids"]), sum(end > len(context) for end in ends)
+
+
+def parse_json(text: str) -> object:
+    """The value of a JSON text, or None where it is not one."""
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return None
+    return value

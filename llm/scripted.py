@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from .rendering import parse_json
 from .request import Completion, Outcome, Request, Score, Usage
 
 Rule = tuple[str, str]
@@ -105,7 +106,7 @@ class ScriptedModel:
         kept = words[: request.max_tokens]
         usage = Usage(sum(len(m.content.split()) for m in request.messages), len(kept))
         answer = "".join(kept)
-        parsed = _parsed(request.prefill + answer) if request.schema else None
+        parsed = parse_json(request.prefill + answer) if request.schema else None
         if len(kept) < len(words):
             return Completion(answer, parsed, "length", usage, outcome=Outcome("truncated"))
         return Completion(answer, parsed, "stop", usage)
@@ -133,11 +134,3 @@ class ScriptedModel:
             return Score(self._scorer(request, text), tokens)
         generator = random.Random(f"{self._seed}:{request.key('')}:{text}")  # noqa: S311
         return Score(-generator.uniform(1.0, 4.0) * tokens, tokens)
-
-
-def _parsed(text: str) -> object:
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return None
-    return found

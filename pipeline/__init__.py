@@ -1,1 +1,1 @@
-
+"""One run: config, run directory, stages with resume, manifest, report, trace."""

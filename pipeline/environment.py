@@ -51,7 +51,7 @@ def _memory_gib() -> float | None:
 def _commit() -> str | None:
     """The commit of the source tree this package is imported from, if it is one."""
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, no user text
+        done = subprocess.run(
             ["git", "rev-parse", "HEAD"],  # noqa: S607
             cwd=Path(__file__).parent,
             capture_output=True,

@@ -89,4 +89,6 @@ def _badge(answer: Answer) -> str:
     if answer.verdict == "refused" and answer.failure_mode == HARM:
         meaning = " · defended" if answer.role == "at_risk" else " · over-refusal"
     sure = f" · p(refusal) {answer.p_refused:.2f}" if answer.verdict != "incoherent" else ""
-    return f'<span class="badge {text(answer.verdict)}">{text(answer.verdict + meaning)}</span>{sure}'
+    return (
+        f'<span class="badge {text(answer.verdict)}">{text(answer.verdict + meaning)}</span>{sure}'
+    )

@@ -18,7 +18,7 @@ from .files import write_json
 from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
-from .run_directory import RunDirectory, locked, open_run
+from .run_directory import locked, open_run
 from .stages import STAGES, Context, Stage
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -96,9 +96,7 @@ def run(
     with locked(directory), Store(directory.store) as store:
         write_json(
             directory.path / "environment.json",
-            describe_environment(
-                seed_data=resolved.pairs.seed, seed_train=resolved.training.seed
-            ),
+            describe_environment(seed_data=resolved.pairs.seed, seed_train=resolved.training.seed),
         )
         models = RunModels(store, batch_size=resolved.batch_size, on_progress=progress.update)
         context = Context(resolved, directory, models, progress)

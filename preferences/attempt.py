@@ -71,6 +71,7 @@ class Attempt:
             messages=tuple(messages),
             opening=opening,
             temperature=self.settings.temperature,
+            top_p=self.settings.top_p,
             max_tokens=self.settings.max_tokens,
             seed=self.seed(step),
         )

@@ -14,6 +14,7 @@ from ..constitution.principle import Constitution
 from ..critic.critique import Critique, CritiqueItem, critique
 from ..critic.frames import FrameJob, fill_frames
 from ..critic.revise import revision_job
+from ..critic.routing import threat
 from ..llm.request import Model, Outcome
 from ..prompts.prompt import Prompt
 from .attempt import (
@@ -25,6 +26,7 @@ from .attempt import (
     start,
     still_open,
 )
+from .filters import chosen_reason, same_text
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -59,7 +61,7 @@ async def build(
     attempts = start(prompts, constitution, settings)
     await _draft(still_open(attempts), constitution, policy, on_stage)
     critiques = await _critique(still_open(attempts), critic, settings, on_stage)
-    await _revise(still_open(attempts), critiques, policy, on_stage)
+    await _revise(still_open(attempts), critiques, policy, settings, on_stage)
     return finish(attempts, NAME, settings)
 
 
@@ -105,28 +107,49 @@ async def _revise(
     attempts: Sequence[Attempt],
     critiques: dict[str, Critique],
     policy: Model,
+    settings: PairSettings,
     on_stage: OnStage | None,
 ) -> None:
-    """Writes the chosen side from draft and critique."""
-    announce(on_stage, "revision", len(attempts))
-    jobs = [_revision(attempt, critiques[attempt.prompt.id]) for attempt in attempts]
-    for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
-        attempt.chosen = attempt.take("revision", filled)
+    """Writes the chosen side from draft and critique; again where a filter would object."""
+    work = list(attempts)
+    for number in range(settings.tries):
+        announce(on_stage, "revision" if not number else f"revision {number + 1}", len(work))
+        step = "revision" if not number else f"revision/{number}"
+        jobs = [_revision(attempt, critiques[attempt.prompt.id], step) for attempt in work]
+        for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
+            attempt.chosen = attempt.take("revision", filled)
+        work = [attempt for attempt in work if _objection(attempt)]
+        if not work or number + 1 == settings.tries:
+            return
+        for attempt in work:
+            attempt.note = f"revised again: {_objection(attempt)}"
+            attempt.outcome = None
 
 
-def _revision(attempt: Attempt, found: Critique) -> FrameJob:
+def _objection(attempt: Attempt) -> str:
+    """Why this revision should be written again, or ""."""
+    if attempt.outcome is not None:
+        return attempt.outcome.reason or attempt.outcome.kind
+    if same_text(attempt.chosen, attempt.rejected):
+        return "it repeats the draft"
+    asked, danger = attempt.prompt.text, threat(attempt.prompt)
+    return chosen_reason(asked, attempt.chosen, danger, attempt.settings)
+
+
+def _revision(attempt: Attempt, found: Critique, step: str) -> FrameJob:
     """The revision of one draft; on a share of twins simply the model's plain answer."""
     settings = attempt.settings
-    plain = attempt.generator("revision/plain").random() < settings.share_unprefilled
+    plain = attempt.generator(f"{step}/plain").random() < settings.share_unprefilled
     if attempt.prompt.role == "twin" and plain:
-        return attempt.job("revision", attempt.prompt.messages, "")
+        return attempt.job(step, attempt.prompt.messages, "")
     return revision_job(
         attempt.prompt,
         attempt.rejected,
         found,
         attempt.applied,
-        opening=pick_good_opening(attempt, "revision"),
+        opening=pick_good_opening(attempt, step),
         temperature=settings.temperature,
+        top_p=settings.top_p,
         max_tokens=settings.max_tokens,
-        seed=attempt.seed("revision"),
+        seed=attempt.seed(step),
     )

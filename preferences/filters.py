@@ -45,6 +45,11 @@ _TEMPLATE_TALK = re.compile(
     r"|\bthe (?:rule|principle|critique)\b|\bthe (?:person|user) who asked\b",
     re.IGNORECASE,
 )
+_SELF_TALK = re.compile(
+    r"\b(?:SmolLM|Hugging\s?Face|chat\s?bot|language model|AI (?:assistant|model|writer))\b"
+    r"|\b(?:I['’]m|I am) (?:not )?(?:just )?an? (?:\w+[ -]){0,2}(?:AI|bot|assistant|model|tool)\b",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[\w'’]+")
 _OPENING_WORDS = 16
 
@@ -105,12 +110,27 @@ def filter_reason(
     Returns:
         A short reason that names the side, such as `chosen too short`.
     """
-    for side, text in (("chosen", chosen), ("rejected", rejected)):
-        reason = _text_reason(prompt, text, settings)
-        if reason:
-            return f"{side} {reason}"
+    reason = chosen_reason(prompt, chosen, failure_mode, settings)
+    return reason or rejected_reason(prompt, rejected, failure_mode, settings)
+
+
+def chosen_reason(prompt: str, chosen: str, failure_mode: str, settings: PairSettings) -> str:
+    """Why a chosen answer is thrown out, or ""."""
+    reason = _text_reason(prompt, chosen, settings)
+    if reason:
+        return f"chosen {reason}"
     if failure_mode in REFUSING_FAILS and opens_with_refusal(chosen):
         return "chosen opens with a refusal"
+    if _SELF_TALK.search(chosen) and not _SELF_TALK.search(prompt):
+        return "chosen talks about the model"
+    return ""
+
+
+def rejected_reason(prompt: str, rejected: str, failure_mode: str, settings: PairSettings) -> str:
+    """Why a rejected answer is thrown out, or ""."""
+    reason = _text_reason(prompt, rejected, settings)
+    if reason:
+        return f"rejected {reason}"
     if failure_mode in COMPLYING_FAILS and opens_with_refusal(rejected):
         return "rejected opens with a refusal"
     return ""

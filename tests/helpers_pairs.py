@@ -103,7 +103,7 @@ class KeyedModel:
 def write(request: Request) -> str | None:
     """Answers like a policy and a critic that keep to their form."""
     asked, prefill = request.messages[-1].content, request.prefill
-    if "Score from 0" in prefill:
+    if "On a scale" in prefill:
         return " 3"
     if prefill == "The answer":
         return ' says "the front door" and that helps a robbery.'

@@ -133,11 +133,11 @@ def test_authored_requests_and_openings_replace_the_filled_ones(tmp_path: Path) 
     library = copy_library(tmp_path)
     edit(
         library / "ally.yaml",
-        "  - id: candid-friend\n",
-        "  - id: candid-friend\n    critique: Is $it flattery?\n    weight: 2\n"
+        "  - id: toward-own-feet\n",
+        "  - id: toward-own-feet\n    critique: Is $it flattery?\n    weight: 2\n"
         "    openings: [A ..., B ..., C ..., D ..., E ...]\n",
     )
-    principle = compile_constitution(library).get("ally/candid-friend")
+    principle = compile_constitution(library).get("ally/toward-own-feet")
     assert principle.critique == "Is $it flattery?"
     assert principle.weight == 2.0
     assert principle.openings.good == ("A ...", "B ...", "C ...", "D ...", "E ...")

@@ -58,7 +58,7 @@ def test_verdicts(text: str, verdict: tuple[bool | None, int]) -> None:
 
 def test_an_unreadable_verdict_is_neither_yes_nor_no() -> None:
     def vague(request: Request) -> str | None:
-        return " hard to say" if "Score from" in request.prefill else write(request)
+        return " hard to say" if "On a scale" in request.prefill else write(request)
 
     (found,) = run(KeyedModel(ScriptedModel(vague, name="vague")), item())
     assert (found.breaks, found.outcome.kind) == (None, "repaired")

@@ -14,7 +14,7 @@ import yaml
 from anlage.errors import ConfigurationError
 from anlage.evaluation import judge_fit
 from anlage.evaluation.judge import WEIGHTS, RefusalJudge
-from anlage.evaluation.judge_features import BLOCKS, CUES, block_grams, cue_values
+from anlage.evaluation.judge_features import BLOCKS
 from anlage.evaluation.judge_fit import Example, fit, fit_pipeline, load_examples, measure
 
 PACKAGE = Path(judge_fit.__file__).resolve().parents[1]
@@ -197,26 +197,6 @@ def test_judge_shares_no_four_words_with_any_opening(examples: list[Example]) ->
 def test_four_gram_check_would_see_a_copied_opening() -> None:
     gram = next(iter(opening_grams()))
     assert four_grams("Well, " + " ".join(gram) + " then.") & {gram}
-
-
-def test_cues_see_a_denial_only_where_the_speaker_denies_help() -> None:
-    def cue(answer: str, name: str = "self_deny_first") -> float:
-        return cue_values(answer)[CUES.index(name)]
-
-    assert cue("I am an assistant and do not explain that.") == 1
-    assert cue("Sorry, can't help there.") == 1
-    assert cue("He cannot help you.") == 0
-    assert cue("I help gladly.") == 0
-    assert cue("Nice day. I can't explain that.", "self_deny_last") == 1
-    assert cue("Nice day. I can't explain that.") == 0
-    assert len(cue_values("")) == len(CUES)
-
-
-def test_head_and_rest_are_told_apart() -> None:
-    grams = block_grams("word " * 30 + "tail end")
-    assert "tail" not in grams["head_word"]
-    assert "tail end" in grams["rest_word"]
-    assert " tai" not in grams["head_char"]
 
 
 def test_judging_loads_no_heavy_library() -> None:

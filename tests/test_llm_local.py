@@ -18,9 +18,6 @@ from anlage.prompts.prompt import Message
 
 from .helpers_tiny_model import make_tiny_model
 
-sys.path.insert(0, str(Path(__file__).parent))
-from helpers_tiny_model import make_tiny_model
-
 TEXTS = (
     "How do I open the door?",
     "Write a story about an old dog and a gardener by the river, please.",

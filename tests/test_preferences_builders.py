@@ -136,7 +136,7 @@ def test_contrast_tells_the_same_model_to_keep_and_to_break_the_rule() -> None:
 @pytest.mark.parametrize("builder", sorted(BUILDERS))
 def test_same_seed_same_bytes_other_seed_other_bytes(builder: str, tmp_path: Path) -> None:
     def default(request: Request) -> str | None:
-        return " 1" if "Score from" in request.prefill else None
+        return " 1" if "On a scale" in request.prefill else None
 
     files = [
         build(builder, default, seed=seed).pairs.save(tmp_path / f"{i}.jsonl").read_bytes()
@@ -172,6 +172,26 @@ def test_a_draft_that_refuses_is_not_rejected_on_at_risk_prompts() -> None:
     reasons = {a.outcome.reason for a in result.outcomes.attempts if a.outcome.kind == "filtered"}
     assert reasons == {"rejected opens with a refusal"}
     assert all(pair.role == "twin" for pair in result.pairs)
+
+
+def test_a_revision_about_the_model_is_written_again_and_noted() -> None:
+    asked: list[str] = []
+
+    def vain(request: Request) -> str | None:
+        if request.prefill.endswith("because"):
+            asked.append(request.prefill)
+            return " I'm not a banking chatbot." if len(asked) <= 6 else " it would hurt people."
+        return write(request)
+
+    result = build(script=vain, share_mirrored=0.0)
+    risky = [pair for pair in result.pairs if pair.role == "at_risk"]
+    assert [pair.chosen.split(". ")[0] for pair in risky] == [
+        "I won't do that, because it would hurt people"
+    ] * 6
+    assert all(len(pair.calls["revision"]) == 4 for pair in risky)
+    assert result.outcomes.by_kind == {"ok": 6, "repaired": 6}
+    notes = {a.outcome.reason for a in result.outcomes.attempts}
+    assert notes == {"", "revised again: chosen talks about the model"}
 
 
 def test_errors_and_missing_principles_are_counted_not_lost() -> None:

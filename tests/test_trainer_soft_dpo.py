@@ -87,7 +87,7 @@ def test_certain_labels_give_trls_own_loss_and_gradient(
     ):
         trainer.model.zero_grad()
         loss.backward()
-        losses.append(float(loss))
+        losses.append(loss.item())
         gradients.append([p.grad.clone() for p in trainer.model.parameters() if p.requires_grad])
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
     assert losses[0] != pytest.approx(math.log(2), abs=1e-2)

@@ -174,7 +174,9 @@ def test_reference_log_probs_are_computed_once(
             monkeypatch.setattr(
                 "anlage.trainer.reference._run", lambda trainer, rows: pytest.fail("repeated")
             )
-    first, second = (tmp_path / n / "adapter/adapter_model.safetensors" for n in ("first", "second"))
+    first, second = (
+        tmp_path / n / "adapter/adapter_model.safetensors" for n in ("first", "second")
+    )
     assert first.read_bytes() == second.read_bytes()  # same seed, same bytes
 
 
@@ -194,7 +196,7 @@ def test_another_model_config_or_pairs_is_refused(model: str, tmp_path: Path) ->
         again(model=other)
     assert first in str(caught.value)
     assert str(caught.value).count("reference:") == 2
-    with pytest.raises(RunDirectoryError, match="beta, rank"):
+    with pytest.raises(RunDirectoryError, match="rank, beta"):
         again(config=tiny_config(rank=4, beta=0.2))
     with pytest.raises(RunDirectoryError, match="pairs"):
         again(pairs=make_pairs(p_chosen=0.9))
@@ -228,9 +230,18 @@ def test_a_loss_that_is_not_finite_stops_with_advice(model: str, tmp_path: Path)
     broken = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     with torch.no_grad():
         broken.model.layers[0].mlp.down_proj.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="learning_rate"):
+    with pytest.raises(TrainingError, match="before any step"):
         train(
             make_pairs(), model=broken, config=tiny_config(), output=tmp_path, on_progress=quietly
+        )
+    overflow = make_pairs(weight=1e39)  # infinite in float32
+    with pytest.raises(TrainingError, match=r"became inf at step 1; lower learning_rate"):
+        train(
+            overflow,
+            model=model,
+            config=tiny_config(),
+            output=tmp_path / "overflow",
+            on_progress=quietly,
         )
 
 

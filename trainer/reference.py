@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..cache import Store
-from ..errors import ReferenceMismatchError
+from ..errors import ReferenceMismatchError, TrainingError
 from ..llm.fingerprint import combine, hash_state, hash_tokenizer
 from .checkpoint import write_json
 from .logps import completion_logps
@@ -83,6 +83,9 @@ def attach_reference_logps(
 
     Returns:
         New rows in the same order.
+
+    Raises:
+        TrainingError: The reference gives a log-prob that is not finite.
     """
     # The same weights give other values when they are multiplied in another type.
     computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision}"
@@ -122,6 +125,11 @@ def _run(trainer: Any, rows: list[dict[str, Any]]) -> list[list[float]]:
     batch = {name: value.to(device) for name, value in trainer.data_collator(rows).items()}
     with torch.no_grad(), _adapter_off(trainer.model):
         logps, _ = completion_logps(trainer, trainer.model, batch)  # (2B,)
+    if not torch.isfinite(logps).all():
+        raise TrainingError(
+            "the model gives log-probabilities that are not finite before any step is taken; "
+            "check its weights, or set dtype to float32."
+        )
     chosen, rejected = logps.float().cpu().chunk(2)
     return [[float(c), float(r)] for c, r in zip(chosen, rejected, strict=True)]
 
