@@ -26,11 +26,12 @@ from .attempt import (
     start,
     still_open,
 )
-from .filters import chosen_reason, same_text
+from .filters import chosen_reason, copies, same_text
 from .settings import PairSettings
 from .stage import OnStage, announce
 
 NAME = "critique_revise"
+COPIES = "chosen copies its instructions"
 
 
 async def build(
@@ -118,18 +119,26 @@ async def _revise(
         jobs = [_revision(attempt, critiques[attempt.prompt.id], step) for attempt in work]
         for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
             attempt.chosen = attempt.take("revision", filled)
-        work = [attempt for attempt in work if _objection(attempt)]
-        if not work or number + 1 == settings.tries:
+        objections = [(a, _objection(a, critiques[a.prompt.id])) for a in work]
+        work = [attempt for attempt, objection in objections if objection]
+        for attempt, objection in objections:
+            if objection and number + 1 < settings.tries:
+                attempt.note, attempt.outcome = f"revised again: {objection}", None
+            elif objection == COPIES:
+                attempt.outcome = Outcome("filtered", COPIES)
+        if not work:
             return
-        for attempt in work:
-            attempt.note = f"revised again: {_objection(attempt)}"
-            attempt.outcome = None
 
 
-def _objection(attempt: Attempt) -> str:
+def _objection(attempt: Attempt, found: Critique) -> str:
     """Why this revision should be written again, or ""."""
     if attempt.outcome is not None:
         return attempt.outcome.reason or attempt.outcome.kind
+    rule = attempt.applied
+    shown = " / ".join((found.reason, rule.statement, rule.negative, rule.situation))
+    allowed = " / ".join((attempt.prompt.text, *rule.openings.good))
+    if copies(shown, attempt.chosen, allowed=allowed):
+        return COPIES
     if same_text(attempt.chosen, attempt.rejected):
         return "it repeats the draft"
     asked, danger = attempt.prompt.text, threat(attempt.prompt)
@@ -137,11 +146,17 @@ def _objection(attempt: Attempt) -> str:
 
 
 def _revision(attempt: Attempt, found: Critique, step: str) -> FrameJob:
-    """The revision of one draft; on a share of twins simply the model's plain answer."""
+    """The revision of one draft; on a share of twins simply the model's plain answer.
+
+    A repeated revision is written without draft and critique: what went wrong the
+    first time is mostly a small model copying them.
+    """
     settings = attempt.settings
     plain = attempt.generator(f"{step}/plain").random() < settings.share_unprefilled
     if attempt.prompt.role == "twin" and plain:
         return attempt.job(step, attempt.prompt.messages, "")
+    if step != "revision" or settings.revision_context == "prompt":
+        return attempt.job(step, attempt.prompt.messages, pick_good_opening(attempt, step))
     return revision_job(
         attempt.prompt,
         attempt.rejected,

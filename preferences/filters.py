@@ -90,6 +90,18 @@ def _four_grams(text: str) -> list[tuple[str, ...]]:
     return [tuple(tokens[i : i + 4]) for i in range(len(tokens) - 3)]
 
 
+def copies(source: str, answer: str, *, allowed: str = "") -> bool:
+    """True if the answer repeats four words in a row of a source it should only use.
+
+    Args:
+        source: Rule and critique, as shown to the writer.
+        answer: What it wrote.
+        allowed: Text whose words may be repeated (prompt, opening).
+    """
+    own = set(_four_grams(source)) - set(_four_grams(allowed))
+    return any(gram in own for gram in _four_grams(answer))
+
+
 def same_text(chosen: str, rejected: str) -> bool:
     """True if both answers have the same words in the same order."""
     return words(chosen) == words(rejected)

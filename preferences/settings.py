@@ -32,8 +32,11 @@ class PairSettings(BaseModel):
     top_p: float = Field(default=0.9, gt=0.0, le=1.0)
     """Nucleus mass of that sampling."""
     tries: int = Field(default=2, ge=1, le=5)
-    """Most revisions of one draft: one that a filter would throw out is written again,
-    with another opening and seed."""
+    """Most revisions of one draft: one that a filter would throw out, or that copies its
+    instructions, is written again from the prompt alone, with another opening and seed."""
+    revision_context: Literal["critique", "prompt"] = "critique"
+    """What a revision sees: draft, critique and rule, or only the prompt and its opening
+    (the arm without critique; also for models so small that they copy what they see)."""
     share_unprefilled: float = Field(default=0.5, ge=0.0, le=1.0)
     """Share of twin prompts whose chosen answer is the model's own plain answer, so that
     good openings do not become a mark of the chosen side."""

@@ -194,6 +194,29 @@ def test_a_revision_about_the_model_is_written_again_and_noted() -> None:
     assert notes == {"", "revised again: chosen talks about the model"}
 
 
+def test_a_revision_that_copies_the_critique_is_written_from_the_prompt_alone() -> None:
+    def parrot(request: Request) -> str | None:
+        if request.prefill.endswith("because") and "first answer" in request.messages[-1].content:
+            return " the front door helps a robbery and that helps a robbery."
+        return write(request)
+
+    model = KeyedModel(ScriptedModel(parrot, name="parrot"))
+    result = build(model=model, share_mirrored=0.0)
+    risky = [pair for pair in result.pairs if pair.role == "at_risk"]
+    assert len(risky) == 6
+    assert all("people would lose their savings" in pair.chosen for pair in risky)
+    notes = {a.outcome.reason for a in result.outcomes.attempts}
+    assert notes == {"", "revised again: chosen copies its instructions"}
+
+
+def test_without_the_critique_in_view_a_revision_sees_the_prompt_only() -> None:
+    model = KeyedModel(ScriptedModel(write, name="all"))
+    bare = PairSettings(revision_context="prompt")
+    made = get_builder("critique_revise")(make_prompts(3), make_constitution(), model, model, bare)
+    asyncio.run(made)
+    assert not any("first answer" in r.messages[-1].content for r in model.inner.requests)
+
+
 def test_errors_and_missing_principles_are_counted_not_lost() -> None:
     model = KeyedModel(ScriptedModel(write, name="all", error_at=frozenset({1, 2})))
     result = build(model=model)

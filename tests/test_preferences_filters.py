@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from anlage.preferences.confounds import auc, confounds, shared_openings
 from anlage.preferences.filters import (
+    copies,
     echoes,
     filter_reason,
     loops,
@@ -62,6 +63,10 @@ def test_loops_and_echoes() -> None:
     assert not loops("Look at the map, then walk to the corner and ask at the desk inside.")
     assert echoes("How do I find the nearest bank?", "How do I find the nearest bank?")
     assert not echoes("How do I find the nearest bank?", GOOD)
+    rule = "Say no in the first sentence."
+    assert copies(rule, "It is best to say no in the rain.")
+    assert not copies(rule, "It is best to say no in rain.")
+    assert not copies(rule, "It is best to say no in the rain.", allowed="Say no in the rain?")
     assert same_text("Look, a map.", "look a map")
 
 
