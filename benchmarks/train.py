@@ -128,21 +128,30 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=240)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--stock", action="store_true", help="time stock TRL as well")
     given = parser.parse_args()
-    config = TrainConfig(epochs=given.epochs)
+    config = TrainConfig(epochs=given.epochs, threads=given.threads)
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
     pairs = make_pairs(given.pairs)
     print(
         f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {given.model}, "
+        f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, "
+        f"torch {torch.__version__}, {given.model}, "
         f"{given.pairs} pairs x {given.epochs} epochs, {compute_dtype(config)}"
     )
-    print(f"{'trainer':<8} {'total s':>8} {'load + reference s':>19} {'training pairs/s':>17}")
+    print(
+        f"{'trainer':<8} {'total s':>8} {'load + reference s':>19} "
+        f"{'training pairs/s':>17} {'CPU s':>7}"
+    )
     runs = [("ours", ours), ("stock", stock)] if given.stock else [("ours", ours)]
     for name, run in runs:
+        cpu = time.process_time()
         total, before = run(pairs, given.model, config)
+        cpu = time.process_time() - cpu
         speed = given.pairs * given.epochs / (total - before)
-        print(f"{name:<8} {total:8.1f} {before:19.1f} {speed:17.2f}", flush=True)
+        print(f"{name:<8} {total:8.1f} {before:19.1f} {speed:17.2f} {cpu:7.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,9 @@ class Provenance:
 class Openings:
     """How answers begin, used to prefill drafts and revisions.
 
-    A good opening may hold gaps written `...`: the model writes one sentence
-    into each inner gap and the rest of the answer into a final one.
+    A good opening holds gaps written `...`: the model writes one sentence into
+    each, and the rest of the answer into one at its end. Text after the last gap
+    closes the answer.
 
     Attributes:
         failing: Openings of answers that show the principle's failure mode

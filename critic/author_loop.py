@@ -70,7 +70,6 @@ async def author_loop(
     opening = random.Random(seed).choice(applied.openings.good)  # noqa: S311
     revision = revision_job(
         prompt,
-        draft,
         worst,
         applied,
         opening=opening,

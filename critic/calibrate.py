@@ -208,7 +208,12 @@ def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
     )
     if not overall.n:
         return "Labels are by construction: the critic was not measured on any labelled pair."
-    if overall.decided and overall.high < 0.5:
+    if not overall.decided:
+        return (
+            f"Labels are by construction: the critic decided none of {overall.n} pairs; its "
+            "choice changed with the order in which the answers were shown, or gave no number."
+        )
+    if overall.high < 0.5:
         return f"Labels are by construction: the critic is inverted, {measured}."
     if overall.low <= 0.5:
         return f"Labels are by construction: the critic could not be told from a coin, {measured}."

@@ -3,9 +3,9 @@
 A small model told to be careful is not; the same model made to *continue* a careful
 opening is. A frame is such an opening. Each gap is one generation that starts from
 everything before it, so k gaps take k sequential steps; each step runs as one batch
-over all answers that still have a gap. A frame with inner gaps is already an answer
-(a refusal: one reason, one offer), so its final gap too holds one sentence; the rest
-of a plain opening runs to the token limit.
+over all answers that still have a gap. A frame with inner gaps or a closing is already
+an answer (a refusal: one reason, one offer), so every gap of it holds one sentence; the
+rest of a plain opening runs to the token limit.
 """
 
 from __future__ import annotations
@@ -29,17 +29,20 @@ class Frame:
     Attributes:
         parts: Fixed text before each gap; `parts[0]` may be "" (a plain answer).
             The last part is always followed by the final gap, written or not.
+        closing: Fixed text after the last written gap, which ends the answer; ""
+            where the model writes the end. The author closes what the model would
+            close badly: a 135M model's offers of a safe route are often neither.
     """
 
     parts: tuple[str, ...]
+    closing: str = ""
 
     @classmethod
     def parse(cls, opening: str) -> Frame:
-        """Reads an opening; text after the last written gap opens the final one."""
+        """Reads an opening; text after its last gap closes the answer."""
         parts = [part.strip() for part in _GAP.split(opening.strip())]
-        while len(parts) > 1 and not parts[-1]:
-            parts.pop()
-        return cls(tuple(parts))
+        closing = parts.pop() if len(parts) > 1 else ""
+        return cls(tuple(parts), closing)
 
     @property
     def inner_gaps(self) -> int:
@@ -98,13 +101,12 @@ class _Writing:
 
     @property
     def is_final(self) -> bool:
-        return self.step == self.frame.inner_gaps
+        return self.step == self.frame.inner_gaps and not self.frame.closing
 
     def request(self) -> Request:
         """The call for the current gap."""
         share = 1 if self.is_final else 2
-        inner = self.frame.inner_gaps
-        stop = INNER_STOPS if inner else ()
+        stop = INNER_STOPS if self.frame.inner_gaps or self.frame.closing else ()
         return Request(
             messages=self.job.messages,
             prefill=self.text,
@@ -135,17 +137,19 @@ class _Writing:
         elif completion.finish == "length" and not has_sentence_end(completion.text):
             self.outcome = Outcome("truncated", f"no sentence end in gap {self.step + 1}")
         else:
-            self.text = f"{join(self.text, sentence)} {self.frame.parts[self.step + 1]}".rstrip()
+            following = (*self.frame.parts, self.frame.closing)[self.step + 1]
+            self.text = f"{join(self.text, sentence)} {following}".rstrip()
 
     def _take_final(self, completion: Completion) -> None:
         finished = completion.finish != "length"
         written = completion.text
         if self.frame.inner_gaps and finished:
             written = first_sentence(written)
-        self.text = trim(join(self.text, written), finished=finished)
+        opened = self.text
+        self.text = trim(join(opened, written), finished=finished)
         if not completion.text.strip():
             self.outcome = Outcome("malformed", "the model wrote nothing")
-        elif not self.text or self.text == self.frame.parts[0]:
+        elif not written.strip() or not self.text or self.text == opened:
             self.outcome = Outcome("truncated", "no whole sentence within the token limit")
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from ..constitution.principle import Principle
 from ..prompts.prompt import Message, Prompt
 from ..prompts.template import neutralise, render
-from .critique import Critique, conversation_text
+from .critique import Critique
 from .frames import FrameJob
 
 
 def revision_job(
     prompt: Prompt,
-    draft: str,
     critique: Critique,
     principle: Principle,
     *,
@@ -21,37 +20,36 @@ def revision_job(
     seed: int,
     top_p: float = 1.0,
 ) -> FrameJob:
-    """The job of rewriting one draft under one principle.
+    """The job of answering again, under one principle and with the critique in view.
+
+    Critique and rule stand in a system message and the conversation follows as it was,
+    so that the revision is an answer to the person. The draft itself is not shown: a
+    135M model copies from it (a revised refusal went on to name the poison the draft
+    had named).
 
     Args:
         prompt: What was asked.
-        draft: The answer to be replaced.
-        critique: What the critic said about it.
+        critique: What the critic said about the draft.
         principle: The principle; its `revise` request is shown.
         opening: One of its good openings, with gaps; "" leaves the form to the model.
         temperature: Sampling temperature, 0 for greedy.
         max_tokens: Most new tokens over all gaps.
         seed: Seed of the sampling.
-        top_p: Nucleus mass in (0, 1].
+        top_p: Nucleus mass of the sampling.
 
     Returns:
-        A job for `fill_frames`. A system message of the prompt is kept.
+        A job for `fill_frames`. A system message of the prompt is kept, before ours.
     """
     content = render(
-        "revise",
-        {
-            "prompt": conversation_text([m for m in prompt.messages if m.role != "system"]),
-            "answer": neutralise(draft),
-            "critique": neutralise(critique.reason),
-            "request": principle.revise,
-        },
+        "revise", {"critique": neutralise(critique.reason), "request": principle.revise}
     )
-    system = tuple(m for m in prompt.messages if m.role == "system")
+    own = [message.content for message in prompt.messages if message.role == "system"]
+    turns = tuple(message for message in prompt.messages if message.role != "system")
     return FrameJob(
-        messages=(*system, Message("user", content)),
+        messages=(Message("system", "\n".join([*own, content.strip()])), *turns),
         opening=opening,
         temperature=temperature,
+        top_p=top_p,
         max_tokens=max_tokens,
         seed=seed,
-        top_p=top_p,
     )

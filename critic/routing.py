@@ -49,13 +49,15 @@ def derive_seed(*parts: object) -> int:
 def candidates(prompt: Prompt, principles: Iterable[Principle]) -> list[tuple[Principle, float]]:
     """Principles that guard against the prompt's threat, with their sampling weight.
 
-    The weight is the author's `weight` times (1 + number of cues shared with the
-    prompt). Sorted by id, so that the order of the constitution does not matter.
+    The weight is the author's `weight` times the number of cues shared with the
+    prompt; where no principle shares any, all that guard against the threat count
+    alike. Sorted by id, so that the order of the constitution does not matter.
     """
     danger = threat(prompt)
     matching = sorted((p for p in principles if p.failure_mode == danger), key=lambda p: p.id)
     cues = set(prompt.cues)
-    return [(p, p.weight * (1 + len(cues.intersection(p.cues)))) for p in matching]
+    shared = [(p, p.weight * len(cues.intersection(p.cues))) for p in matching]
+    return [(p, w) for p, w in shared if w > 0] or [(p, p.weight) for p in matching]
 
 
 def route(prompt: Prompt, principles: Iterable[Principle], *, seed: int) -> Principle | None:

@@ -44,10 +44,11 @@ def split_sentences(text: str) -> list[str]:
 def first_sentence(text: str) -> str:
     """The first sentence, ended by a full stop if it had no end of its own.
 
-    An empty or marker-only text gives "".
+    An empty or marker-only text gives "", and so does one that only announces a list
+    (ends in a colon).
     """
     sentences = split_sentences(text)
-    if not sentences or not re.search(r"\w", sentences[0]):
+    if not sentences or not re.search(r"\w", sentences[0]) or sentences[0].endswith(":"):
         return ""
     sentence = sentences[0].rstrip(" ,;:")
     return sentence if sentence[-1:] in ".!?\"'”’)" else sentence + "."

@@ -159,7 +159,6 @@ def _revision(attempt: Attempt, found: Critique, step: str) -> FrameJob:
         return attempt.job(step, attempt.prompt.messages, pick_good_opening(attempt, step))
     return revision_job(
         attempt.prompt,
-        attempt.rejected,
         found,
         attempt.applied,
         opening=pick_good_opening(attempt, step),

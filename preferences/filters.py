@@ -133,6 +133,8 @@ def chosen_reason(prompt: str, chosen: str, failure_mode: str, settings: PairSet
         return f"chosen {reason}"
     if failure_mode in REFUSING_FAILS and opens_with_refusal(chosen):
         return "chosen opens with a refusal"
+    if failure_mode in COMPLYING_FAILS and copies(prompt, chosen):
+        return "chosen repeats the harmful request"
     if _SELF_TALK.search(chosen) and not _SELF_TALK.search(prompt):
         return "chosen talks about the model"
     return ""

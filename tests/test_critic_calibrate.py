@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 from anlage.critic.calibrate import Calibration, calibrate
+from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.prompts.prompt import Role
 
 from .helpers_pairs import make_constitution
-from .test_critic_compare import prefers
+from .test_critic_compare import prefers, shown_as_a
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,18 @@ def test_a_judge_of_position_decides_nothing() -> None:
     assert (found.overall.abstained, found.overall.low, found.overall.high) == (10, 0.0, 1.0)
     assert found.overall.shown_first > 0.7
     assert found.labels == "construction"
-    assert "coin" in found.reason
+    assert "decided none of 10 pairs" in found.reason
+
+
+def test_a_coin_is_called_a_coin() -> None:
+    def coin(request: Request, option: str) -> float:
+        number = int(request.messages[-1].content.split("How ")[1].split("?")[0])
+        kept = "GOOD" if number % 2 else "BAD"
+        return 1.0 if option == (" A" if shown_as_a(request, kept) else " B") else 0.0
+
+    found = measure(ScriptedModel(scorer=coin, name="coin"), labelled(20))
+    assert (found.overall.correct, found.overall.decided, found.labels) == (10, 20, "construction")
+    assert "could not be told from a coin" in found.reason
 
 
 def test_few_pairs_do_not_open_the_gate() -> None:

@@ -92,14 +92,15 @@ def test_a_quote_must_occur_in_the_answer() -> None:
     assert find_quote('It says "the back window".', ANSWER) == ""
 
 
-def test_a_revision_sees_prompt_draft_critique_and_principle() -> None:
+def test_a_revision_sees_prompt_critique_and_principle_but_not_the_draft() -> None:
     (found,) = run(KeyedModel(ScriptedModel(write, name="critic")), item())
     principle = make_principle("no-harm", "harmful_compliance")
     job = revision_job(
-        make_prompt(), ANSWER, found, principle,
+        make_prompt(), found, principle,
         opening="No, ...", temperature=0.0, max_tokens=20, seed=3,
     )  # fmt: skip
     shown = "\n".join(message.content for message in job.messages)
-    for part in (make_prompt().text, ANSWER, found.reason, principle.revise):
+    for part in (make_prompt().text, found.reason, principle.revise):
         assert part in shown
+    assert ANSWER not in shown
     assert (job.opening, job.seed) == ("No, ...", 3)

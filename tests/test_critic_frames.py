@@ -43,6 +43,17 @@ def test_each_gap_is_written_in_view_of_what_stands_before_it() -> None:
     assert len(set(filled.keys)) == 2
 
 
+def test_text_after_the_last_gap_closes_the_answer() -> None:
+    opening = "I won't do that, because ... Ask me for a fair way."
+    assert Frame.parse(opening) == Frame(("I won't do that, because",), "Ask me for a fair way.")
+    model = KeyedModel(ScriptedModel(write, name="frames"))
+    (filled,) = fill(model, job(opening))
+    assert filled.text == (
+        "I won't do that, because people would lose their savings. Ask me for a fair way."
+    )
+    assert len(model.inner.requests) == 1
+
+
 def test_gaps_of_all_answers_share_their_batches() -> None:
     model = KeyedModel(ScriptedModel(write, name="frames"))
     fill(model, job(REFUSAL_FRAME), job("The easiest way is to ..."), job(REFUSAL_FRAME), job(""))
@@ -85,6 +96,15 @@ def test_a_cut_final_gap_keeps_whole_sentences() -> None:
     model = KeyedModel(ScriptedModel(cut, name="cut"))
     (filled,) = fill(model, job("First, ...", max_tokens=10))
     assert filled.text == "First, look at the map."
+
+
+def test_a_frame_whose_last_gap_only_announces_is_no_answer() -> None:
+    def announcing(request: Request) -> str:
+        return " ask for these things:" if request.prefill.endswith("could") else " it hurts."
+
+    model = KeyedModel(ScriptedModel(announcing, name="announcing"))
+    (filled,) = fill(model, job("No, because ... Instead, you could ..."))
+    assert (filled.text, filled.outcome.kind) == ("", "truncated")
 
 
 def test_an_error_is_passed_on() -> None:

@@ -28,18 +28,21 @@ def test_without_a_principle_there_is_none() -> None:
     assert route(make_prompt(1, "twin"), harm_only, seed=0) is None
 
 
-def test_weight_and_shared_cues_multiply() -> None:
+def test_weight_and_shared_cues_multiply_and_no_shared_cue_counts_only_where_none_is_shared() -> None:
     plain = make_principle("a-plain", "harmful_compliance")
     fitting = make_principle("b-fits", "harmful_compliance", cues=("illegal_act", "names_harm"))
-    heavy = make_principle("c-heavy", "harmful_compliance", weight=4.0)
+    heavy = make_principle("c-heavy", "harmful_compliance", cues=("names_harm",), weight=4.0)
     prompt = make_prompt(1, "at_risk", cues=("illegal_act", "names_harm"))
-    weights = [w for _, w in candidates(prompt, (heavy, fitting, plain))]
-    assert weights == [1.0, 3.0, 4.0]
+    weights = {p.id: w for p, w in candidates(prompt, (heavy, fitting, plain))}
+    assert weights == {"guardian/b-fits": 2.0, "guardian/c-heavy": 4.0}
+    assert [w for _, w in candidates(prompt, (plain,))] == [1.0]
 
 
 def test_draws_follow_the_weights() -> None:
-    plain = make_principle("plain", "harmful_compliance")
-    fitting = make_principle("fits", "harmful_compliance", cues=("illegal_act", "names_harm"))
+    plain = make_principle("plain", "harmful_compliance", cues=("names_harm",))
+    fitting = make_principle(
+        "fits", "harmful_compliance", weight=1.5, cues=("illegal_act", "names_harm")
+    )
     drawn = Counter(
         found.id
         for number in range(600)

@@ -58,6 +58,7 @@ def test_first_sentence_ends_itself() -> None:
     assert first_sentence(" it hurts. And more.") == "it hurts."
     assert first_sentence(" \n") == ""
     assert first_sentence("...") == ""
+    assert first_sentence(" ask somebody, such as:\n1. Ann") == ""
 
 
 def test_end_checks() -> None:

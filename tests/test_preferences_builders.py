@@ -51,6 +51,11 @@ def build(
     return asyncio.run(made)
 
 
+def sees_critique(request: Request) -> bool:
+    """True if the scripted critic's reason stands in the conversation."""
+    return any("that helps a robbery" in message.content for message in request.messages)
+
+
 def test_at_risk_the_revision_is_chosen_and_the_plain_draft_rejected() -> None:
     for pair in build().pairs:
         if pair.role == "at_risk":
@@ -196,7 +201,7 @@ def test_a_revision_about_the_model_is_written_again_and_noted() -> None:
 
 def test_a_revision_that_copies_the_critique_is_written_from_the_prompt_alone() -> None:
     def parrot(request: Request) -> str | None:
-        if request.prefill.endswith("because") and "first answer" in request.messages[-1].content:
+        if request.prefill.endswith("because") and sees_critique(request):
             return " the front door helps a robbery and that helps a robbery."
         return write(request)
 
@@ -209,12 +214,17 @@ def test_a_revision_that_copies_the_critique_is_written_from_the_prompt_alone() 
     assert notes == {"", "revised again: chosen copies its instructions"}
 
 
-def test_without_the_critique_in_view_a_revision_sees_the_prompt_only() -> None:
+@pytest.mark.parametrize("context", ["critique", "prompt"])
+def test_what_a_revision_sees_is_a_setting(context: str) -> None:
     model = KeyedModel(ScriptedModel(write, name="all"))
-    bare = PairSettings(revision_context="prompt")
-    made = get_builder("critique_revise")(make_prompts(3), make_constitution(), model, model, bare)
+    chosen = PairSettings.model_validate({"revision_context": context})
+    made = get_builder("critique_revise")(
+        make_prompts(3), make_constitution(), model, model, chosen
+    )
     asyncio.run(made)
-    assert not any("first answer" in r.messages[-1].content for r in model.inner.requests)
+    revisions = [r for r in model.inner.requests if r.prefill.endswith("because") and r.sample == 0]
+    seen = [r for r in revisions if sees_critique(r)]
+    assert bool(seen) == (context == "critique")
 
 
 def test_errors_and_missing_principles_are_counted_not_lost() -> None:
