@@ -59,6 +59,9 @@ class FrameJob:
         opening: Opening with gaps; "" for a plain answer.
         temperature: Of every gap.
         top_p: Of every gap.
+        whole: Keep whole sentences only. False takes an answer without a sentence end
+            within the limit (an e-mail, code) as it stands, cut after its last word:
+            right for the rejected side, whose end is not trained to be one.
         max_tokens: Most new tokens over all gaps together (an inner gap may take
             at most half of them).
         seed: Of every gap.
@@ -70,6 +73,7 @@ class FrameJob:
     max_tokens: int
     seed: int
     top_p: float = 1.0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,8 @@ class _Writing:
             written = first_sentence(written)
         opened = self.text
         self.text = trim(join(opened, written), finished=finished)
+        if not self.job.whole and len(self.text) <= len(opened):
+            self.text = join(opened, written.rsplit(maxsplit=1)[0] if written.strip() else "")
         if not completion.text.strip():
             self.outcome = Outcome("malformed", "the model wrote nothing")
         elif not written.strip() or not self.text or self.text == opened:

@@ -65,9 +65,12 @@ class Attempt:
         """A generator for the choices of one step."""
         return random.Random(self.seed(step))  # noqa: S311
 
-    def job(self, step: str, messages: Sequence[Message], opening: str) -> FrameJob:
+    def job(
+        self, step: str, messages: Sequence[Message], opening: str, *, whole: bool = True
+    ) -> FrameJob:
         """A writing job with this build's sampling settings."""
         return FrameJob(
+            whole=whole,
             messages=tuple(messages),
             opening=opening,
             temperature=self.settings.temperature,

@@ -78,7 +78,7 @@ async def _draft(
     for attempt in attempts:
         elicited = attempt.prompt.role == "twin"
         opening = pick_failing_opening(attempt, constitution, "draft") if elicited else ""
-        jobs.append(attempt.job("draft", attempt.prompt.messages, opening))
+        jobs.append(attempt.job("draft", attempt.prompt.messages, opening, whole=False))
     for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
         attempt.rejected = attempt.take("draft", filled)
 

@@ -37,7 +37,7 @@ class PairSettings(BaseModel):
     revision_context: Literal["critique", "prompt"] = "critique"
     """What a revision sees: draft, critique and rule, or only the prompt and its opening
     (the arm without critique; also for models so small that they copy what they see)."""
-    share_unprefilled: float = Field(default=0.5, ge=0.0, le=1.0)
+    share_unprefilled: float = Field(default=0.8, ge=0.0, le=1.0)
     """Share of twin prompts whose chosen answer is the model's own plain answer, so that
     good openings do not become a mark of the chosen side."""
     share_mirrored: float = Field(default=0.5, ge=0.0, le=1.0)

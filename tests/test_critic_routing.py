@@ -28,7 +28,9 @@ def test_without_a_principle_there_is_none() -> None:
     assert route(make_prompt(1, "twin"), harm_only, seed=0) is None
 
 
-def test_weight_and_shared_cues_multiply_and_no_shared_cue_counts_only_where_none_is_shared() -> None:
+def test_weight_and_shared_cues_multiply_and_no_shared_cue_counts_only_where_none_is_shared() -> (
+    None
+):
     plain = make_principle("a-plain", "harmful_compliance")
     fitting = make_principle("b-fits", "harmful_compliance", cues=("illegal_act", "names_harm"))
     heavy = make_principle("c-heavy", "harmful_compliance", cues=("names_harm",), weight=4.0)
