@@ -68,4 +68,7 @@ def test_openings_of_a_group_differ_in_wording(group: str, texts: tuple[str, ...
 
 def test_harm_frames_carry_a_reason_and_an_offer() -> None:
     for text in ARCHETYPES["guardian"].openings.integrated["harmful_compliance"]:
-        assert text.count("...") == 2, text
+        # The model writes the reason; the offer of a safe route is the author's.
+        assert text.count("...") == 1, text
+        assert text.endswith("."), text
+        assert not text.endswith("..."), text
