@@ -13,8 +13,6 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
@@ -186,28 +184,10 @@ def chat(
     max_tokens: Annotated[int, typer.Option(min=8, max=2048)] = 96,
 ) -> None:
     """Ask base and trained model the same thing, side by side."""
-    from .pipeline.chat import SideBySide
+    from .pipeline.chat import SideBySide, converse
     from .pipeline.run_directory import RunDirectory
 
-    pair = SideBySide(RunDirectory(run_dir), max_tokens=max_tokens)
-    while True:
-        if prompt is None:
-            try:
-                question = console.input("[bold]you:[/bold] ").strip()
-            except EOFError:
-                return
-            if not question:
-                return
-        else:
-            question = prompt
-        table = Table(expand=True, show_lines=True)
-        answers = pair.ask(question)
-        for name in answers:
-            table.add_column(name, ratio=1)
-        table.add_row(*(escape(answer) for answer in answers.values()))
-        console.print(table)
-        if prompt is not None:
-            return
+    converse(SideBySide(RunDirectory(run_dir), max_tokens=max_tokens), console, prompt)
 
 
 @app.command()
@@ -220,6 +200,7 @@ def critique(
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
     from .critic.author_loop import author_loop
+    from .critic.author_loop_text import loop_text
     from .llm.models import load_model
 
     is_file = archetype.endswith((".yaml", ".yml"))
@@ -235,15 +216,7 @@ def critique(
         )
     with console.status("asking the model"):
         found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
-    console.print(Panel(escape(found.draft), title="draft", title_align="left"))
-    table = Table("principle", "broken?", "the critic's reason", expand=True)
-    for applied, result in found.critiques:
-        verdict = {True: f"yes ({result.severity})", False: "no", None: "unreadable"}
-        table.add_row(applied.id, verdict[result.breaks], escape(result.reason or result.text))
-    console.print(table)
-    where = f"{found.applied.provenance.file}:{found.applied.provenance.line}"
-    title = f"revision under {found.applied.id} ({where})"
-    console.print(Panel(escape(found.revision), title=title, title_align="left"))
+    console.print(loop_text(found))
 
 
 def main() -> None:

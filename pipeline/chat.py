@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from ..errors import RunDirectoryError
 from ..llm.models import load_model
 from ..llm.request import Request
@@ -40,3 +44,29 @@ class SideBySide:
             name: asyncio.run(model.complete([request]))[0].text.strip()
             for name, model in self.models.items()
         }
+
+
+def converse(models: SideBySide, console: Console, question: str | None = None) -> None:
+    """Asks both models until an empty line or the end of input.
+
+    Every question is a conversation of its own: nothing said before is sent along.
+
+    Args:
+        models: Base and trained model.
+        console: Where to read and print.
+        question: Ask only this; None reads from the keyboard.
+    """
+    once = question is not None
+    while True:
+        try:
+            asked = question or console.input("[bold]you:[/bold] ").strip()
+        except EOFError:
+            return
+        if not asked:
+            return
+        answers = models.ask(asked)
+        table = Table(*answers, expand=True)
+        table.add_row(*(escape(answer) for answer in answers.values()))
+        console.print(table)
+        if once:
+            return

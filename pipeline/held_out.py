@@ -14,7 +14,8 @@ from .models import RunModels
 from .progress import StageProgress
 from .run import run
 from .run_directory import RunDirectory, locked
-from .stages import Context, measure
+from .stage import Context
+from .stages import measure
 
 TEST_EVALUATION = "51_evaluation_test.json"
 

@@ -19,7 +19,8 @@ from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
 from .run_directory import locked, open_run
-from .stages import STAGES, Context, Stage
+from .stage import Context, Stage
+from .stages import STAGES
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 

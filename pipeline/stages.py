@@ -3,115 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..archetypes.loader import LIBRARY, load_archetypes
-from ..archetypes.schema import Exemplar
-from ..constitution.compiler import compile_constitution
-from ..constitution.principle import Constitution
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..evaluation.result import Evaluation
-from ..prompts.loader import load_prompts
-from ..prompts.prompt import Prompt, Split
-from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
-from .models import RunModels
-from .progress import StageProgress
-from .run_directory import RunDirectory
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a stage works with."""
-
-    config: RunConfig
-    run: RunDirectory
-    models: RunModels
-    progress: StageProgress
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage.
-
-    Attributes:
-        name: Its name on the command line.
-        title: What the progress bar says.
-        version: Raised when the code changes what the stage makes.
-        outputs: What it leaves, relative to the run directory.
-        settings: The part of the config it obeys, as plain data.
-        inputs: Name -> hash of everything it reads.
-        execute: Does the work; returns one line to print.
-    """
-
-    name: str
-    title: str
-    version: int
-    outputs: tuple[str, ...]
-    settings: Callable[[RunConfig], object]
-    inputs: Callable[[Context], dict[str, str]]
-    execute: Callable[[Context], str]
-
-
-def archetype_path(config: RunConfig) -> Path:
-    """The folder or file the archetypes are read from."""
-    return Path(config.archetypes.path) if config.archetypes.path else LIBRARY
-
-
-def _exemplars(config: RunConfig) -> list[Exemplar]:
-    archetypes = load_archetypes(archetype_path(config), only=config.archetypes.only)
-    return [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
-
-
-def _prompts(
-    config: RunConfig, split: Split, sets: Sequence[str] | None, limit: int | None
-) -> list[Prompt]:
-    folder = Path(config.prompts.folder) if config.prompts.folder else None
-    return load_prompts(split, sets=sets, folder=folder, limit=limit)
-
-
-def training_prompts(config: RunConfig) -> list[Prompt]:
-    """The prompts pairs are made from."""
-    return _prompts(config, "train", config.prompts.sets, config.prompts.limit)
-
-
-def evaluation_prompts(config: RunConfig) -> list[Prompt]:
-    """The prompts measured before and after."""
-    chosen = config.evaluation
-    return _prompts(config, chosen.split, chosen.sets, chosen.limit)
-
-
-def _hash(data: object) -> str:
-    payload = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(payload.encode()).hexdigest()
-
-
-def _hash_prompts(prompts: Sequence[Prompt]) -> str:
-    return _hash([asdict(prompt) for prompt in prompts])
-
-
-def _hash_exemplars(context: Context) -> str:
-    return _hash([exemplar.model_dump() for exemplar in _exemplars(context.config)])
-
-
-def _compile(config: RunConfig) -> Constitution:
-    return compile_constitution(archetype_path(config), only=config.archetypes.only)
-
+from .stage import (
+    Context,
+    Stage,
+    compile_for,
+    evaluation_prompts,
+    exemplars,
+    hash_data,
+    hash_exemplars,
+    hash_prompts,
+    training_prompts,
+)
 
 # --- constitution
 
 
 def _constitution_inputs(context: Context) -> dict[str, str]:
     # The text itself: cheap to make, and it holds the lines that `trace` needs.
-    return {"text": _hash(dump_constitution(_compile(context.config)))}
+    return {"text": hash_data(dump_constitution(compile_for(context.config)))}
 
 
 def _make_constitution(context: Context) -> str:
-    constitution = _compile(context.config)
+    constitution = compile_for(context.config)
     write_atomically(context.run.constitution, dump_constitution(constitution))
     return f"{len(constitution)} principles, hash {constitution.hash[:12]}"
 
@@ -123,7 +41,7 @@ def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
         "critic": context.models.identity(context.config.critic_model),
-        "exemplars": _hash_exemplars(context),
+        "exemplars": hash_exemplars(context),
     }
 
 
@@ -133,7 +51,7 @@ def _make_calibration(context: Context) -> str:
     constitution = load_constitution(context.run.constitution)
     critic = context.models.get(context.config.critic_model)
     result = asyncio.run(
-        calibrate(critic, _exemplars(context.config), constitution, seed=context.config.pairs.seed)
+        calibrate(critic, exemplars(context.config), constitution, seed=context.config.pairs.seed)
     )
     write_json(context.run.calibration, result.to_json())
     return result.reason
@@ -145,7 +63,7 @@ def _make_calibration(context: Context) -> str:
 def _pairs_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
-        "prompts": _hash_prompts(training_prompts(context.config)),
+        "prompts": hash_prompts(training_prompts(context.config)),
         "policy": context.models.identity(context.config.model),
         "critic": context.models.identity(context.config.critic_model),
     }
@@ -206,8 +124,8 @@ def _evaluation_inputs(context: Context) -> dict[str, str]:
     return {
         "adapter": hash_path(context.run.training / "adapter"),
         "model": context.models.identity(context.config.model),
-        "prompts": _hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": _hash_exemplars(context),
+        "prompts": hash_prompts(evaluation_prompts(context.config)),
+        "exemplars": hash_exemplars(context),
         "judge": hash_path(folder / "judge_weights.json"),
         "text": hash_path(folder / "held_out_text.txt"),
     }
@@ -226,7 +144,7 @@ def measure(context: Context) -> Evaluation:
         },
         evaluation_prompts(config),
         baseline="base",
-        exemplars=_exemplars(config),
+        exemplars=exemplars(config),
         max_tokens=config.evaluation.max_tokens,
         on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
     )

@@ -1,0 +1,103 @@
+"""What a stage is, what it works with, and how its inputs are read and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..archetypes.loader import LIBRARY, load_archetypes
+from ..archetypes.schema import Exemplar
+from ..constitution.compiler import compile_constitution
+from ..constitution.principle import Constitution
+from ..prompts.loader import load_prompts
+from ..prompts.prompt import Prompt, Split
+from .config import RunConfig
+from .models import RunModels
+from .progress import StageProgress
+from .run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a stage works with."""
+
+    config: RunConfig
+    run: RunDirectory
+    models: RunModels
+    progress: StageProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: Its name on the command line.
+        title: What the progress bar says.
+        version: Raised when the code changes what the stage makes.
+        outputs: What it leaves, relative to the run directory.
+        settings: The part of the config it obeys, as plain data.
+        inputs: Name -> hash of everything it reads.
+        execute: Does the work; returns one line to print.
+    """
+
+    name: str
+    title: str
+    version: int
+    outputs: tuple[str, ...]
+    settings: Callable[[RunConfig], object]
+    inputs: Callable[[Context], dict[str, str]]
+    execute: Callable[[Context], str]
+
+
+def archetype_path(config: RunConfig) -> Path:
+    """The folder or file the archetypes are read from."""
+    return Path(config.archetypes.path) if config.archetypes.path else LIBRARY
+
+
+def exemplars(config: RunConfig) -> list[Exemplar]:
+    """The labelled answer pairs of the chosen archetypes; never trained on."""
+    archetypes = load_archetypes(archetype_path(config), only=config.archetypes.only)
+    return [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
+
+
+def _prompts(
+    config: RunConfig, split: Split, sets: Sequence[str] | None, limit: int | None
+) -> list[Prompt]:
+    folder = Path(config.prompts.folder) if config.prompts.folder else None
+    return load_prompts(split, sets=sets, folder=folder, limit=limit)
+
+
+def training_prompts(config: RunConfig) -> list[Prompt]:
+    """The prompts pairs are made from."""
+    return _prompts(config, "train", config.prompts.sets, config.prompts.limit)
+
+
+def evaluation_prompts(config: RunConfig) -> list[Prompt]:
+    """The prompts measured before and after."""
+    chosen = config.evaluation
+    return _prompts(config, chosen.split, chosen.sets, chosen.limit)
+
+
+def hash_data(data: object) -> str:
+    """SHA-256 (hex) of plain data."""
+    payload = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def hash_prompts(prompts: Sequence[Prompt]) -> str:
+    """SHA-256 (hex) of everything the prompts say."""
+    return hash_data([asdict(prompt) for prompt in prompts])
+
+
+def hash_exemplars(context: Context) -> str:
+    """SHA-256 (hex) of the labelled answer pairs."""
+    return hash_data([exemplar.model_dump() for exemplar in exemplars(context.config)])
+
+
+def compile_for(config: RunConfig) -> Constitution:
+    """The constitution of the chosen archetypes."""
+    return compile_constitution(archetype_path(config), only=config.archetypes.only)
