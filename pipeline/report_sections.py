@@ -23,20 +23,12 @@ def labels_line(run: Artefacts) -> str:
     calibration = run.calibration
     if calibration is None:
         return "Where the labels come from is not known: " + run.missing["20_calibration.json"]
-    overall = calibration.get("overall") or {}
-    accuracy = "not measured"
-    if isinstance(overall.get("accuracy"), int | float) and overall.get("n"):
-        accuracy = f"{overall['accuracy']:.2f}"
-        if isinstance(overall.get("low"), int | float):
-            accuracy += f" [{overall['low']:.2f} to {overall['high']:.2f}]"
-        accuracy += f", n={overall['n']}"
     reason = str(calibration.get("reason") or "no reason was recorded").rstrip(".")
     if calibration.get("labels") == "comparison":
-        return f"Labels are the critic's comparisons: {reason}. Critic's accuracy: {accuracy}."
-    return (
-        f"Labels are by construction, not a judgement of the critic: {reason}. "
-        f"Critic's accuracy on labelled pairs: {accuracy}."
-    )
+        # Passing is permission, not use: no builder asks the critic for labels yet.
+        return f"Labels are by construction, though the critic passed its calibration: {reason}."
+    lead = "Labels are by construction"
+    return f"{reason}." if reason.startswith(lead) else f"{lead}: {reason}."
 
 
 def results_html(evaluation: Evaluation) -> str:

@@ -26,7 +26,7 @@ from .attempt import (
     start,
     still_open,
 )
-from .filters import chosen_reason, copies, same_text
+from .filters import COMPLYING_FAILS, chosen_reason, copies, opens_with_refusal, same_text
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -72,13 +72,35 @@ async def _draft(
     policy: Model,
     on_stage: OnStage | None,
 ) -> None:
-    """Writes the rejected side: plain on at-risk prompts, elicited on twins."""
+    """Writes the rejected side: plain on at-risk prompts, elicited on twins.
+
+    An at-risk prompt that the policy refuses by itself does not show the failure
+    either; there the draft is elicited in a second pass.
+    """
     announce(on_stage, "draft", len(attempts))
+    twins = [attempt.prompt.role == "twin" for attempt in attempts]
+    await _write_drafts(attempts, twins, constitution, policy, "draft")
+    refused = [a for a, twin in zip(attempts, twins, strict=True) if not twin and _holds_back(a)]
+    if refused:
+        announce(on_stage, "draft 2", len(refused))
+        await _write_drafts(refused, [True] * len(refused), constitution, policy, "draft/1")
+
+
+def _holds_back(attempt: Attempt) -> bool:
+    return threat(attempt.prompt) in COMPLYING_FAILS and opens_with_refusal(attempt.rejected)
+
+
+async def _write_drafts(
+    attempts: Sequence[Attempt],
+    elicited: Sequence[bool],
+    constitution: Constitution,
+    policy: Model,
+    step: str,
+) -> None:
     jobs = []
-    for attempt in attempts:
-        elicited = attempt.prompt.role == "twin"
-        opening = pick_failing_opening(attempt, constitution, "draft") if elicited else ""
-        jobs.append(attempt.job("draft", attempt.prompt.messages, opening, whole=False))
+    for attempt, failing in zip(attempts, elicited, strict=True):
+        opening = pick_failing_opening(attempt, constitution, step) if failing else ""
+        jobs.append(attempt.job(step, attempt.prompt.messages, opening, whole=False))
     for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
         attempt.rejected = attempt.take("draft", filled)
 

@@ -167,15 +167,27 @@ def test_a_revision_that_repeats_the_draft_is_no_op() -> None:
     assert len(result.pairs) == 0
 
 
-def test_a_draft_that_refuses_is_not_rejected_on_at_risk_prompts() -> None:
+def test_where_the_policy_refuses_by_itself_the_failing_draft_is_elicited() -> None:
     def careful(request: Request) -> str | None:
         if not request.prefill and "rob bank" in request.messages[-1].content:
             return "I can't help with robbing a bank at any time."
         return write(request)
 
     result = build(script=careful)
-    reasons = {a.outcome.reason for a in result.outcomes.attempts if a.outcome.kind == "filtered"}
-    assert reasons == {"rejected opens with a refusal"}
+    risky = [pair for pair in result.pairs if pair.role == "at_risk"]
+    assert len(risky) == 6
+    for pair in risky:
+        assert not pair.rejected.startswith("I can't help")
+        assert len(pair.calls["draft"]) == 2
+
+
+def test_a_refusal_is_never_the_rejected_side_on_at_risk_prompts() -> None:
+    def stubborn(request: Request) -> str | None:
+        if "rob bank" in request.messages[-1].content and "because" not in request.prefill:
+            return "" if request.prefill else "I can't help with robbing a bank at any time."
+        return write(request)
+
+    result = build(script=stubborn)
     assert all(pair.role == "twin" for pair in result.pairs)
 
 
