@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from ..constitution.principle import Principle
 from ..llm.request import Model
 from ..prompts.prompt import Message, Prompt, Role
 from ..stats import wilson
 from .compare import Comparison, ComparisonItem, compare
+from .labelled_pair import LabelledPair
 from .routing import route
 
 LabelSource = Literal["construction", "comparison"]
@@ -18,30 +19,6 @@ LabelSource = Literal["construction", "comparison"]
 MIN_DECIDED = 8
 """Fewest decided pairs of a failure mode and role before its comparisons may label:
 with fewer, a coin passes the interval test too often over many rows."""
-
-
-class LabelledPair(Protocol):
-    """An answer pair whose better half is known (an archetype's exemplar is one)."""
-
-    @property
-    def failure_mode(self) -> str:
-        """The mode the twin pair is about, as in `Prompt`."""
-
-    @property
-    def role(self) -> Role:
-        """The prompt's role."""
-
-    @property
-    def prompt(self) -> str:
-        """The user's words."""
-
-    @property
-    def good(self) -> str:
-        """The better answer."""
-
-    @property
-    def failing(self) -> str:
-        """The worse answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..critic.labelled_pair import LabelledPair
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message, Prompt
 from .answer import Answer, Judge, JudgeQuality
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity
-from .probe import LabelledPair, ProbeItem, measure_probe
+from .probe import ProbeItem, measure_probe
 from .repetition import repeated_share
 from .result import Evaluation
 

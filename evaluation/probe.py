@@ -5,39 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from ..critic.labelled_pair import LabelledPair
 from ..llm.request import Model, Request
 from ..prompts.prompt import Message, Role
-
-
-class LabelledPair(Protocol):
-    """An archetype's exemplar: two answers of which one shows the failure mode."""
-
-    @property
-    def failure_mode(self) -> str:
-        """The failure mode the exemplar is about."""
-        ...
-
-    @property
-    def role(self) -> Role:
-        """`at_risk` or `twin`."""
-        ...
-
-    @property
-    def prompt(self) -> str:
-        """The user's message."""
-        ...
-
-    @property
-    def good(self) -> str:
-        """The better answer."""
-        ...
-
-    @property
-    def failing(self) -> str:
-        """The answer that fails."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from anlage import cli
+from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.yaml_form import load_constitution
 from anlage.pipeline.config import resolved_text
 from anlage.pipeline.run import Run, run
@@ -48,7 +49,7 @@ def test_the_shipped_library_lints_clean(shell: Call) -> None:
 
 
 def test_lint_gives_file_line_and_suggestion_and_exits_2(shell: Call, tmp_path: Path) -> None:
-    library = Path(cli.LIBRARY)
+    library = LIBRARY
     text = (library / "guardian.yaml").read_text().replace("motive_system:", "motive_sistem:")
     (tmp_path / "guardian.yaml").write_text(text)
     line = text.splitlines().index("motive_sistem: self_protection") + 1
