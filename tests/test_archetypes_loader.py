@@ -108,7 +108,7 @@ def test_duplicate_principle_id(library: Path) -> None:
         ("ally", "counterweights: [sage,", "counterweights: [sagge,", "A018", "sage"),
         ("ally", "counterweights: [sage,", "counterweights: [ally,", "A018", "another"),
         ("explorer", "  - own_property\n", "  - own_propperty\n", "A013", "own_property"),
-        ("guardian", "cues: [fictional_frame,", "cues: [fiction,", "A013", "fictional_frame"),
+        ("guardian", "cues: [fictional_frame]", "cues: [fiction]", "A013", "fictional_frame"),
         ("guardian", "predicts: over_refusal", "predicts: over_refusing", "A010", "over_refusal"),
         ("sage", "system: epistemic_vigilance", "system: epistemic", "A005", "epistemic_v"),
         ("sage", "name: Sage", "name: no", "A003", 'put it in quotes: "no"'),
