@@ -29,7 +29,7 @@ lint: $(READY)
 	$(BIN)/anlage lint
 
 types: $(READY)
-	$(BIN)/mypy . 
+	$(BIN)/mypy -p anlage
 
 wheel: $(READY)
 	rm -rf build dist
