@@ -124,14 +124,20 @@ def find_quote(reason: str, answer: str) -> str:
 
 
 async def critique(
-    model: Model, items: Sequence[CritiqueItem], *, max_tokens: int = 40
+    model: Model,
+    items: Sequence[CritiqueItem],
+    *,
+    max_tokens: int = 40,
+    verdicts: bool = True,
 ) -> list[Critique]:
-    """Critiques all answers in two batched steps.
+    """Critiques all answers: one batched call for the reasons, one for the verdicts.
 
     Args:
         model: The critic.
         items: What to judge.
         max_tokens: Most new tokens of the reason.
+        verdicts: Ask for the verdict, too. A builder that revises every draft uses
+            the reason only and saves the second call.
 
     Returns:
         One critique per item, in order. What is not covered: whether the reason is
@@ -140,9 +146,9 @@ async def critique(
     firsts = [reason_request(item, max_tokens=max_tokens) for item in items]
     reasons = await model.complete(firsts)
     parsed = [parse_reason(completion) for completion in reasons]
-    usable = [i for i, (reason, _) in enumerate(parsed) if reason]
-    verdicts = await model.complete([verdict_request(firsts[i], parsed[i][0]) for i in usable])
-    by_index = dict(zip(usable, verdicts, strict=True))
+    usable = [i for i, (reason, _) in enumerate(parsed) if reason and verdicts]
+    seconds = [verdict_request(firsts[i], parsed[i][0]) for i in usable]
+    by_index = dict(zip(usable, await model.complete(seconds) if seconds else [], strict=True))
     return [_assemble(item, reasons[i], parsed[i], by_index.get(i)) for i, item in enumerate(items)]
 
 
@@ -154,8 +160,9 @@ def _assemble(
 ) -> Critique:
     reason, outcome = parsed
     keys = tuple(c.key for c in (reason_call, verdict_call) if c is not None and c.key)
+    quote = find_quote(reason, item.answer)
     if verdict_call is None:
-        return Critique(None, 0, "", "", reason_call.text.strip(), keys, outcome)
+        return Critique(None, 0, quote, reason, reason or reason_call.text.strip(), keys, outcome)
     breaks, severity = parse_verdict(verdict_call.text)
     if verdict_call.outcome.kind == "error":
         outcome = verdict_call.outcome
@@ -164,7 +171,7 @@ def _assemble(
     return Critique(
         breaks=breaks,
         severity=severity,
-        quote=find_quote(reason, item.answer),
+        quote=quote,
         reason=reason,
         text=f"{reason}{VERDICT_LEAD}{verdict_call.text}",
         keys=keys,

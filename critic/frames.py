@@ -154,7 +154,9 @@ class _Writing:
         if not self.job.whole and len(self.text) <= len(opened):
             self.text = join(opened, written.rsplit(maxsplit=1)[0] if written.strip() else "")
         if not completion.text.strip():
-            self.outcome = Outcome("malformed", "the model wrote nothing")
+            # An opening that is a sentence is an answer: a curt refusal, say.
+            if self.job.whole or not has_sentence_end(opened):
+                self.outcome = Outcome("malformed", "the model wrote nothing")
         elif not written.strip() or not self.text or self.text == opened:
             self.outcome = Outcome("truncated", "no whole sentence within the token limit")
 

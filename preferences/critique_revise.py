@@ -114,7 +114,7 @@ async def _critique(
     """Critiques the drafts; returns prompt id -> critique."""
     announce(on_stage, "critique", len(attempts))
     items = [CritiqueItem(a.prompt, a.rejected, a.applied) for a in attempts]
-    found = await critique(critic, items, max_tokens=settings.critique_tokens)
+    found = await critique(critic, items, max_tokens=settings.critique_tokens, verdicts=False)
     for attempt, result in zip(attempts, found, strict=True):
         if result.keys:
             attempt.calls["critique"] = result.keys

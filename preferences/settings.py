@@ -22,9 +22,9 @@ class PairSettings(BaseModel):
     """Seeds principle choice, openings and sampling, per prompt."""
     round: int = Field(default=0, ge=0)
     """0-based round; part of every seed, so that each round drafts anew."""
-    max_tokens: int = Field(default=48, ge=8, le=1024)
+    max_tokens: int = Field(default=40, ge=8, le=1024)
     """Most new tokens per answer, drafts and revisions alike (an opening not counted)."""
-    critique_tokens: int = Field(default=40, ge=8, le=1024)
+    critique_tokens: int = Field(default=32, ge=8, le=1024)
     """Most new tokens of the critic's reason."""
     temperature: float = Field(default=0.4, ge=0.0, le=2.0)
     """Sampling temperature of drafts and revisions; critiques are greedy. At 0.7 the

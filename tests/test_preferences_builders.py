@@ -107,7 +107,7 @@ def test_steps_are_named_and_a_frame_counts_its_gaps() -> None:
     pair = next(pair for pair in build().pairs if pair.role == "at_risk")
     assert {step: len(keys) for step, keys in pair.calls.items()} == {
         "draft": 1,
-        "critique": 2,
+        "critique": 1,
         "revision": 2,
     }
 
@@ -115,8 +115,8 @@ def test_steps_are_named_and_a_frame_counts_its_gaps() -> None:
 def test_stages_run_in_full_batches() -> None:
     model = KeyedModel(ScriptedModel(write, name="all"))
     build(model=model, share_mirrored=0.0)
-    # drafts, reasons, verdicts, first gaps of all revisions, last gaps of the refusals
-    assert model.batches == [12, 12, 12, 12, 6]
+    # drafts, reasons, first gaps of all revisions, last gaps of the refusals
+    assert model.batches == [12, 12, 12, 6]
 
 
 def test_contrast_tells_the_same_model_to_keep_and_to_break_the_rule() -> None:

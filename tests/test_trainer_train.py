@@ -73,7 +73,7 @@ def test_what_a_training_leaves_behind(model: str, tmp_path: Path) -> None:
     result = train(
         make_pairs(),
         model=model,
-        config=tiny_config(),
+        config=tiny_config(sft_weight=0.0),
         output=tmp_path,
         on_progress=lambda done, total: told.append((done, total)),
     )
