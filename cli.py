@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,13 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
+from .cli_lint import lint
 from .constitution.compiler import compile_constitution
-from .constitution.linter import lint_archetypes
 from .constitution.yaml_form import dump_constitution
 from .errors import AnlageError, ConfigurationError, Problem
 from .llm.embedded import EMBEDDED
 from .pipeline.files import write_atomically
-from .prompts.linter import lint_prompts
 
 # Read once, when torch is imported. Threads that spin while they wait made training up
 # to seven times slower on two cores that another program was using, too.
@@ -40,37 +37,7 @@ Target = Annotated[Path, typer.Argument(help="Config file, or a run directory.")
 Model = Annotated[str, typer.Option(help="smollm2-135m, a folder or a hub id.")]
 
 
-@app.command()
-def lint(
-    path: Annotated[
-        Path | None, typer.Argument(help="Archetype file or folder; the library if left out.")
-    ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="Folder of prompt sets to check, too.")
-    ] = None,
-    output: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="How to print.")
-    ] = "text",
-) -> None:
-    """Check archetypes and prompt sets; exit code 2 if anything is an error."""
-    problems = lint_archetypes(path or LIBRARY)
-    if path is None or prompts is not None:
-        problems += lint_prompts(prompts)
-    _print_problems(problems, output)
-    if any(problem.severity == "error" for problem in problems):
-        raise typer.Exit(2)
-
-
-def _print_problems(problems: list[Problem], output: str) -> None:
-    if output == "json":
-        rows = [{key: getattr(p, key) for key in Problem.__slots__} for p in problems]
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    for problem in problems:
-        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-    counts = Counter(problem.severity for problem in problems)
-    summary = ", ".join(f"{counts[kind]} {kind}s" for kind in ("error", "warning") if counts[kind])
-    console.print(summary or "No problems.")
+app.command()(lint)
 
 
 @app.command(name="compile")

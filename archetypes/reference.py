@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from ..errors import ArchetypeError, Problem
-from .validation import validation_problems
+from .validation import suggestion, validation_problems
 from .yaml_file import load_yaml
 
 PATH = Path(__file__).with_name("references.yaml")
@@ -28,6 +28,8 @@ class Reference(BaseModel):
     """Authors, year, title, venue."""
     role: Literal["support", "critique"] = "support"
     """`critique`: argues against archetypes or against this use of them."""
+    contests: tuple[str, ...] = ()
+    """Keys of works here whose claims a critique argues against."""
     doi: str | None = None
     url: str | None = None
     isbn: str | None = None
@@ -47,7 +49,14 @@ def load_references(path: Path = PATH) -> Mapping[str, Reference]:
         entries = TypeAdapter(dict[str, Reference]).validate_python(document.data)
     except ValidationError as error:
         raise ArchetypeError(validation_problems(error, document, Reference)) from None
-    if not entries:
-        problem = Problem("A022", "error", str(path), 1, "no references", "add at least one")
-        raise ArchetypeError([problem])
+    problems = [] if entries else [(1, "no references", "add at least one")]
+    for key, entry in entries.items():
+        for index, other in enumerate(entry.contests):
+            if other not in entries or other == key:
+                line = document.line((key, "contests", index))
+                problems.append((line, f"`{key}` contests `{other}`", suggestion(other, entries)))
+    if problems:
+        raise ArchetypeError(
+            [Problem("A022", "error", str(path), line, what, fix) for line, what, fix in problems]
+        )
     return MappingProxyType(entries)

@@ -8,28 +8,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
-from ..archetypes.reference import load_references
 from ..archetypes.schema import Archetype
-from ..archetypes.yaml_document import Location, walk_text
+from ..archetypes.yaml_document import Location
 from ..errors import Problem, Severity
-from .wording import asserts_evolved_is_good, content_words, jaccard, trait_only
+from .answer_label import mislabelled
+from .claims import Finding, claims, references
+from .contradiction import contradictions
+from .wording import content_words, jaccard, trait_only, vague
 
 MIN_EXEMPLARS = 4
 """Labelled pairs wanted per failure mode and role."""
 NEAR_DUPLICATE = 0.6
 """Share of content words two principles may have in common (Jaccard)."""
 
-Finding = tuple[str, Severity, Location, str, str]
-
 
 def lint_archetypes(path: Path | str = LIBRARY) -> list[Problem]:
     """Every problem of a folder or file: errors of the loader first, then objections.
 
-    Objections: claims that something is good because it evolved, principles that
-    name a trait and no behaviour, near-duplicate principles or openings, sources
-    cited from memory, critics listed that are none, exemplars that are too few or
-    do not differ, cues no principle uses. Not covered: whether a claim is true,
-    and whether a cited work says what it is cited for.
+    Objections: claims that something is good because it evolved, generalisations
+    about groups of people, contested sources without their critics, principles that
+    name a trait or a vague wish and no behaviour, principles that contradict each
+    other without precedence, near-duplicate principles or openings, sources cited
+    from memory, critics listed that are none, exemplars that are too few, do not
+    differ or stand under the wrong label, cues no principle uses. `anlage lint
+    --explain CODE` explains each. Not covered: whether a claim is true, and
+    whether a cited work says what it is cited for.
 
     Returns:
         Problems sorted by file, line and code; empty where there is nothing to say.
@@ -48,12 +51,13 @@ def objections(readings: Sequence[Reading]) -> list[Problem]:
         if archetype is None or document is None:
             continue
         findings = [
-            *_claims(document.data),
+            *claims(document.data),
             *_principles(archetype),
             *_exemplars(archetype),
+            *_labels(archetype),
             *_cues(archetype),
             *_openings(archetype),
-            *_references(archetype),
+            *references(archetype),
         ]
         if reading.path.stem != archetype.id:
             fix = f"name it {archetype.id}.yaml"
@@ -65,15 +69,7 @@ def objections(readings: Sequence[Reading]) -> list[Problem]:
         for index, principle in enumerate(archetype.principles):
             text = f"{principle.situation} {principle.statement}"
             principles.append((reading, index, content_words(text)))
-    return problems + _near_duplicates(principles)
-
-
-def _claims(data: object) -> Iterator[Finding]:
-    for at, text in walk_text(data):
-        if at and at[0] != "exemplars" and asserts_evolved_is_good(text):
-            message = f"says that something is good because it evolved: {text[:80]!r}"
-            fix = "evolved is not good: give a reason of its own, or leave the claim out"
-            yield "L001", "error", at, message, fix
+    return problems + _near_duplicates(principles) + contradictions(readings)
 
 
 def _principles(archetype: Archetype) -> Iterator[Finding]:
@@ -83,6 +79,12 @@ def _principles(archetype: Archetype) -> Iterator[Finding]:
             at: Location = ("principles", index, "statement")
             fix = "say what the answer does: first sentence, content, what is offered"
             yield "L002", "error", at, f"names no behaviour ({reason})", fix
+        for part, text in (("statement", principle.statement), ("negative", principle.negative)):
+            phrase = vague(text)
+            if phrase:
+                message = f"{phrase!r} leaves open what the answer does"
+                fix = "say when, and what the answer then says or leaves out"
+                yield "L013", "warning", ("principles", index, part), message, fix
         if content_words(principle.statement) == content_words(principle.negative):
             at = ("principles", index, "negative")
             yield "L003", "error", at, "statement and negative say the same", "write the don't"
@@ -113,6 +115,16 @@ def _exemplars(archetype: Archetype) -> Iterator[Finding]:
                 yield "L006", "warning", ("ai_failure_modes", number), message, fix
 
 
+def _labels(archetype: Archetype) -> Iterator[Finding]:
+    for index, item in enumerate(archetype.exemplars):
+        found = list(mislabelled(item.failure_mode, item.role, item.good, item.failing))
+        severity: Severity = "error" if len(found) == 2 else "warning"
+        for side, what in found:
+            message = f"the {side} answer of this {item.failure_mode} exemplar ({item.role}) {what}"
+            fix = "swap good and failing, correct the role, or reword the answer"
+            yield "L016", severity, ("exemplars", index, side), message, fix
+
+
 def _cues(archetype: Archetype) -> Iterator[Finding]:
     if any(not principle.cues for principle in archetype.principles):
         return  # such a principle uses them all
@@ -136,20 +148,6 @@ def _openings(archetype: Archetype) -> Iterator[Finding]:
                 fix = "vary the wording: a model learns one phrase too well"
                 yield "L008", "warning", (*place, index), f"opening repeated: {text!r}", fix
             seen.add(_plain(text))
-
-
-def _references(archetype: Archetype) -> Iterator[Finding]:
-    known = load_references()
-    for index, item in enumerate(archetype.evidence):
-        if item.ref in known and known[item.ref].status == "M":
-            message = f"`{item.ref}` was cited from memory and never looked up"
-            fix = "find the work, or cite another one"
-            yield "L009", "warning", ("evidence", index, "ref"), message, fix
-    for index, ref in enumerate(archetype.contested_by):
-        if ref in known and known[ref].role != "critique":
-            message = f"`{ref}` is not listed as a critique"
-            fix = "cite it under `evidence`, or mark it `role: critique` in references.yaml"
-            yield "L009", "warning", ("contested_by", index), message, fix
 
 
 def _near_duplicates(principles: list[tuple[Reading, int, set[str]]]) -> list[Problem]:

@@ -41,6 +41,16 @@ _TRAIT = _words(
     """
 )
 _MIN_WORDS = 6
+_VAGUE = re.compile(
+    r"\b(?:as (?:appropriate|needed|necessary|required|fits)|(?:where|when|if|whenever) "
+    r"(?:appropriate|necessary|needed|suitable|applicable|possible)|"
+    r"(?:do|does|doing|say|choose) (?:the right thing|what is (?:right|best|good))|"
+    r"(?:use|uses|exercise) (?:good |sound |common |best )?(?:judge?ment|sense)|"
+    r"in an? (?:appropriate|good|suitable|proper|responsible|sensible|balanced) (?:way|manner)|"
+    r"(?:appropriately|properly|responsibly|sensibly|suitably)|be (?:mindful|aware|careful) of|"
+    r"act in (?:the|their|everyone's) best interests?|and so on|etc)\b",
+    re.IGNORECASE,
+)
 
 
 def content_words(text: str) -> set[str]:
@@ -68,6 +78,16 @@ def trait_only(statement: str) -> str:
     if len(rest) < 2:
         return f"trait words only: {statement!r}"
     return ""
+
+
+def vague(text: str) -> str:
+    """The first phrase that leaves the decision to the reader, or "" where there is none.
+
+    A list of phrases such as "as appropriate" or "do the right thing", with which
+    two readers would do different things. Vagueness in other words is missed.
+    """
+    found = _VAGUE.search(" ".join(text.split()))
+    return found.group() if found else ""
 
 
 def asserts_evolved_is_good(text: str) -> bool:

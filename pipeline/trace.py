@@ -96,7 +96,7 @@ def _find(run: RunDirectory, pair_id: str) -> Pair:
     raise PairError(
         [
             Problem(
-                "P020",
+                "D020",
                 "error",
                 str(run.pairs),
                 0,

@@ -55,4 +55,4 @@ def get_builder(name: str) -> Builder:
     near = difflib.get_close_matches(name, BUILDERS, n=1)
     known = ", ".join(BUILDERS)
     fix = f"did you mean {near[0]!r}?" if near else f"use one of: {known}"
-    raise ConfigurationError([Problem("P010", "error", "builder", 0, f"no builder {name!r}", fix)])
+    raise ConfigurationError([Problem("D010", "error", "builder", 0, f"no builder {name!r}", fix)])

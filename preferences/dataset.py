@@ -120,7 +120,7 @@ class Pairs(Sequence[Pair]):
                 rows.append((number, json.loads(line)))
             except (json.JSONDecodeError, RecursionError) as error:
                 fix = "one JSON object per line"
-                problems.append(Problem("P002", "error", file, number, f"not JSON: {error}", fix))
+                problems.append(Problem("D002", "error", file, number, f"not JSON: {error}", fix))
         return cls(_read_rows(rows, file=file, problems=problems, strict=True))
 
     def to_dataset(self) -> Dataset:
@@ -183,7 +183,7 @@ def _read_rows(
     for line, row in rows:
         if not isinstance(row, dict):
             fix = "one JSON object per line"
-            problems.append(Problem("P002", "error", file, line, "not a JSON object", fix))
+            problems.append(Problem("D002", "error", file, line, "not a JSON object", fix))
             continue
         pair, faults = from_record(row, file=file, line=line, strict=strict)
         problems += faults
@@ -191,7 +191,7 @@ def _read_rows(
             continue
         if strict and pair.id in seen:
             message = f"pair {pair.id} stands in line {seen[pair.id]} already"
-            problems.append(Problem("P003", "error", file, line, message, "remove one of them"))
+            problems.append(Problem("D003", "error", file, line, message, "remove one of them"))
         seen[pair.id] = line
         pairs.append(pair)
     if problems:
@@ -200,4 +200,4 @@ def _read_rows(
 
 
 def _single(file: str, message: str, fix: str) -> PairError:
-    return PairError([Problem("P004", "error", file, 0, message, fix)])
+    return PairError([Problem("D004", "error", file, 0, message, fix)])

@@ -52,7 +52,7 @@ def from_record(
     problems: list[Problem] = []
 
     def fault(message: str, fix: str) -> None:
-        problems.append(Problem("P001", "error", file, line, message, fix))
+        problems.append(Problem("D001", "error", file, line, message, fix))
 
     for name in REQUIRED:
         if record.get(name) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,29 +11,16 @@ from typing import Final, get_args
 from ..errors import Problem, Severity
 from .loader import SETS, Located, read_split, shown
 from .prompt import Prompt, Split
+from .similarity import content, near_duplicates, words
 
 LENGTH_RATIO: Final = (0.7, 1.4)
 """Allowed words of a twin per word of its at-risk half, both ends included."""
-
-NEAR_DUPLICATE: Final = 0.6
-"""Jaccard index of content words, in [0, 1], from which on two prompts count as the same."""
 
 OPENING_SHARE: Final = 0.1
 """Largest share of a set's twin pairs that may begin with the same two words."""
 
 FEW_PAIRS: Final = 30
 """Below this many twin pairs a measured rate has a very wide interval."""
-
-# Words that carry the form of a sentence, not what it is about.
-_FORM_WORDS: Final = """
-    a about after all also am an and any are as at be been before but by can could did do does
-    for from get had has have he her hers him his how i i'd i'll i'm if in into is it its just let
-    me my no not of off on one or our out over she should so some than that the their them then
-    there these they this to too up us was we were what when where which while who whom whose why
-    will with would you your write tell give make help show explain list want need
-"""
-_STOPWORDS: Final = frozenset(_FORM_WORDS.split())
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +36,9 @@ class _Item:
         return self.row.prompt
 
 
-def words(prompt: Prompt) -> tuple[str, ...]:
+def prompt_words(prompt: Prompt) -> tuple[str, ...]:
     """The words of all messages, in lower case."""
-    text = "\n".join(message.content for message in prompt.messages)
-    return tuple(_WORD.findall(text.lower()))
+    return words("\n".join(message.content for message in prompt.messages))
 
 
 def _problem(code: str, severity: Severity, row: Located, message: str, fix: str) -> Problem:
@@ -85,25 +70,12 @@ def _check_pair(risk: _Item, twin: _Item) -> Iterator[Problem]:
         yield _problem("P022", "error", twin.row, message, fix)
 
 
-def _overlaps(items: Sequence[_Item]) -> Iterator[tuple[_Item, _Item, float]]:
-    """Every two prompts that share a content word, earlier first, with their similarity."""
-    holders: dict[str, list[int]] = defaultdict(list)
-    for index, item in enumerate(items):
-        shared: Counter[int] = Counter()
-        for word in item.content:
-            shared.update(holders[word])
-            holders[word].append(index)
-        for other, common in shared.items():
-            earlier = items[other]
-            union = len(item.content) + len(earlier.content) - common
-            yield earlier, item, common / union
-
-
 def _check_duplicates(items: Sequence[_Item]) -> Iterator[Problem]:
     """Near-duplicates: within a split a warning, across splits contamination."""
-    for first, second, index in _overlaps(items):
+    for earlier, later, index in near_duplicates([item.content for item in items]):
+        first, second = items[earlier], items[later]
         same_split = first.prompt.split == second.prompt.split
-        if index < NEAR_DUPLICATE or (same_split and first.prompt.twin == second.prompt.id):
+        if same_split and first.prompt.twin == second.prompt.id:
             continue
         where = f"{first.row.file}:{first.row.line}"
         message = (
@@ -156,7 +128,7 @@ def _check_sets(items: Sequence[_Item]) -> Iterator[Problem]:
             yield Problem("P027", "info", file, 0, message, fix)
 
 
-def _check_names(folder: Path) -> Iterator[Problem]:
+def check_names(folder: Path) -> Iterator[Problem]:
     """A set that one split has and another lacks cannot be measured or trained on."""
     names = {
         split: {path.stem for path in (folder / split).glob("*.jsonl")} for split in get_args(Split)
@@ -186,19 +158,35 @@ def lint_prompts(folder: Path | None = None) -> list[Problem]:
     Not covered: paraphrases that share few words, and whether an at-risk prompt
     is harmful and its twin harmless. A person has to read them.
     """
+    rows, problems = read_sets(folder)
+    problems += lint_rows(rows)
+    problems += check_names(folder or SETS)
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.code))
+
+
+def read_sets(folder: Path | None = None) -> tuple[list[Located], list[Problem]]:
+    """Reads every split of a folder (the built-in sets if None); raises nothing."""
     where = folder or SETS
+    rows: list[Located] = []
     problems: list[Problem] = []
-    items: list[_Item] = []
     # A folder of one's own may hold fewer splits; a folder without any is an error.
     splits = [split for split in get_args(Split) if (where / split).is_dir()]
     for split in splits or get_args(Split):
-        rows, found = read_split(split, folder=where)
+        read, found = read_split(split, folder=where)
+        rows += read
         problems += found
-        for row in rows:
-            tokens = words(row.prompt)
-            items.append(_Item(row, tokens, frozenset(tokens) - _STOPWORDS or frozenset(tokens)))
+    return rows, problems
+
+
+def lint_rows(rows: Sequence[Located]) -> list[Problem]:
+    """What is wrong with prompts as a whole that were read from any number of splits."""
+    problems: list[Problem] = []
+    items: list[_Item] = []
     by_id: dict[str, _Item] = {}
-    for item in items:
+    for row in rows:
+        tokens = prompt_words(row.prompt)
+        item = _Item(row, tokens, content(tokens))
+        items.append(item)
         other = by_id.setdefault(item.prompt.id, item)
         if other.prompt.split != item.prompt.split:
             message = f"id {item.prompt.id!r} is also used at {other.row.file}:{other.row.line}."
@@ -211,5 +199,4 @@ def lint_prompts(folder: Path | None = None) -> list[Problem]:
     problems += _check_duplicates(items)
     problems += _check_topics(items)
     problems += _check_sets(items)
-    problems += _check_names(where)
-    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.code))
+    return problems

@@ -13,8 +13,9 @@ from ..archetypes.cue import load_cues
 from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.validation import suggestion
 from ..errors import Problem, PromptError
+from .fields import Row
 from .prompt import Prompt, Split
-from .row import Row, parse_row
+from .row import parse_row
 
 SETS: Final = Path(__file__).parent / "sets"
 """The prompt sets that come with the package: `SETS/<split>/<set>.jsonl`."""
@@ -40,8 +41,8 @@ class Located:
 
 
 def shown(path: Path) -> str:
-    """A path as problems show it: the built-in sets relative to the package."""
-    if path.is_relative_to(SETS):
+    """A path as problems show it: the built-in files relative to the package."""
+    if path.is_relative_to(SETS.parent):
         return str(path.relative_to(SETS.parent.parent))
     return str(path)
 
@@ -50,7 +51,7 @@ def _unreadable(path: Path, message: str, fix: str, line: int = 0) -> Problem:
     return Problem("P001", "error", shown(path), line, message, fix)
 
 
-def _lines(path: Path, problems: list[Problem]) -> list[str]:
+def read_lines(path: Path, problems: list[Problem]) -> list[str]:
     """The lines of a file, or none and a problem if it cannot be read as UTF-8 text."""
     try:
         size = path.stat().st_size
@@ -150,7 +151,7 @@ def read_split(
     cues: Collection[str] = load_cues()
     modes: Collection[str] = load_failure_modes()
     for path in _files(folder or SETS, split, sets, problems):
-        for number, text in enumerate(_lines(path, problems), start=1):
+        for number, text in enumerate(read_lines(path, problems), start=1):
             if not text.strip():
                 continue
             row = Row(shown(path), number)

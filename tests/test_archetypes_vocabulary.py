@@ -42,7 +42,7 @@ def test_faulty_failure_modes_are_all_named(tmp_path: Path) -> None:
 
 
 def test_cues_have_meanings(tmp_path: Path) -> None:
-    assert len(load_cues()) == 25
+    assert len(load_cues()) >= 25
     path = tmp_path / "cues.yaml"
     path.write_text("a: Fine.\nb:\n")
     with pytest.raises(ArchetypeError) as caught:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes import reference
-from anlage.constitution import linter
+from anlage.constitution import claims
 from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.wording import asserts_evolved_is_good, jaccard, trait_only
 from anlage.errors import Problem
@@ -100,7 +100,7 @@ def test_each_objection_at_its_line(
 def test_a_reference_from_memory(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = dict(reference.load_references())
     known["kidd2015"] = known["kidd2015"].model_copy(update={"status": "M"})
-    monkeypatch.setattr(linter, "load_references", lambda: known)
+    monkeypatch.setattr(claims, "load_references", lambda: known)
     problem = found(library, "L009")
     assert "kidd2015" in problem.message
     assert problem.severity == "warning"

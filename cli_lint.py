@@ -1,0 +1,75 @@
+"""The commands `anlage lint` and `anlage lint --explain CODE`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from .errors import Problem
+from .problem_code import explain
+from .prompts.library_linter import lint_library
+
+console = Console()
+
+
+def lint(
+    path: Annotated[
+        Path | None, typer.Argument(help="Archetype file or folder; the library if left out.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Folder of prompt sets to check, too.")
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(help="Folder of labelled answer pairs to check, too.")
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a public suite that nothing here may repeat; repeatable."),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option("--explain", help="Say what a problem code means, and stop.")
+    ] = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="How to print.")
+    ] = "text",
+) -> None:
+    """Check archetypes, prompt sets and labelled pairs; exit code 2 if anything is an error."""
+    if code is not None:
+        _print_explanation(code, output)
+        return
+    problems = lint_library(path, prompts=prompts, labelled=labelled, against=against or ())
+    _print_problems(problems, output)
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(2)
+
+
+def _print_explanation(code: str, output: str) -> None:
+    found = explain(code)
+    if output == "json":
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        return
+    for name, text in (("", f"{found.code}: {found.means}"), ("Example", found.example)):
+        console.print(f"{name}: {text}" if name else text, markup=False, highlight=False)
+    console.print(f"Fix: {found.fix}", markup=False, highlight=False)
+
+
+def _print_problems(problems: Sequence[Problem], output: str) -> None:
+    if output == "json":
+        rows = [{key: getattr(p, key) for key in Problem.__slots__} for p in problems]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for problem in problems:
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    counts = Counter(problem.severity for problem in problems)
+    summary = ", ".join(f"{counts[kind]} {kind}s" for kind in ("error", "warning") if counts[kind])
+    console.print(summary or "No problems.")
+    worst = next((p.code for p in problems if p.severity == "error"), "")
+    if worst:
+        console.print(f"`anlage lint --explain {worst}` says more.", highlight=False)

@@ -1,0 +1,67 @@
+"""Finds sentences that say of a group of people what its members are like."""
+
+from __future__ import annotations
+
+import re
+
+_GROUP = (
+    r"(?:women|men|girls|boys|females|males|wives|husbands|mothers|housewives|blondes|"
+    r"old(?:er)? (?:people|women|men)|the elderly|pensioners|young(?:er)? people|teenagers|"
+    r"millennials|boomers|the (?:poor|rich|disabled|unemployed)|(?:poor|rich|homeless|unemployed|"
+    r"uneducated|working[- ]class|disabled|deaf|blind|autistic|fat|mentally ill) people|"
+    r"immigrants|migrants|refugees|foreigners|asylum seekers|natives|tribes(?:men|people)?|"
+    r"(?:tribal|primitive|indigenous|native) (?:people|peoples|tribes)|hunter[- ]gatherers|"
+    r"muslims|christians|catholics|protestants|jews|jewish people|hindus|buddhists|sikhs|atheists|"
+    r"(?:black|white|brown|asian|african|arab|gay|straight|trans|transgender) "
+    r"(?:people|men|women)|blacks|whites|arabs|africans|asians|europeans|americans|russians|"
+    r"germans|italians|mexicans|indians|turks|poles|"
+    r"(?:chinese|japanese|french|english|irish|scottish|spanish|polish|nigerian) "
+    r"(?:people|men|women)|"
+    r"roma|gypsies|gays|lesbians|homosexuals|city people|country people|southerners|northerners|"
+    r"conservatives|liberals|leftists|right-wingers)"
+)
+_TRAIT = (
+    r"(?:lazy|violent|emotional|hysterical|irrational|rational|logical|criminals?|dangerous|stupid|"
+    r"dumb|dishonest|liars|thieves|greedy|stingy|submissive|obedient|aggressive|inferior|superior|"
+    r"weak(?:er)?|strong(?:er)?|nurturing|caring|gentle(?:r)?|ambitious|competitive|jealous|"
+    r"promiscuous|backward|uncivili[sz]ed|savage|primitive|unreliable|untrustworthy|ungrateful|"
+    r"intolerant|bigoted|gullible|naive|narrow-minded|rude|dirty|cunning|hard-working|punctual|"
+    r"good-natured|musical|athletic|clever(?:er)?|smart(?:er)?|(?:less|more) \w+|"
+    r"(?:good|bad|better|worse) (?:at|with|drivers|leaders)|unable to|incapable of)"
+)
+_HOW = r"(?:all|always|just|simply|usually|mostly|often|generally|very|too|so|rather|quite)"
+_NATURE = (
+    r"(?:naturally|by nature|innately|inherently|biologically|genetically|instinctively|"
+    r"born|hard-?wired|made for|meant to)"
+)
+_STEREOTYPE = re.compile(
+    rf"\b{_GROUP}\s+(?:are|have always been|will always be)\s+(?:{_HOW}\s+)*{_TRAIT}\b"
+    rf"|\b{_GROUP}\s+(?:are|is)\s+(?:{_HOW}\s+)*{_NATURE}\b"
+    rf"|\b{_GROUP}\s+(?:{_NATURE}|always|never|tend to|simply|only)\s+"
+    r"(?:be|care|cheat|complain|cry|exaggerate|fail|fight|follow|gossip|lead|lie|nag|need|"
+    r"obey|panic|prefer|resent|seek|steal|submit|think|understand|want|work)\b"
+    rf"|\b(?:by nature|naturally|everyone knows(?: that)?),?\s+{_GROUP}\s+(?:are|can(?:no|')t|do)\b"
+    rf"|\b{_GROUP}\s+belong in\b|\blike all {_GROUP}\b|\b{_GROUP} are all (?:alike|the same)\b",
+    re.IGNORECASE,
+)
+# Someone else's claim, named as such, or denied: no stereotype of ours.
+_REPORTED = re.compile(
+    r"\b(?:assum\w+|belie\w+|claim\w*|den(?:y|ies)|impl(?:y|ies)|nobody|not|never|says?|said|"
+    r"stereotyp\w+|that|suppos\w+|think\w*|whether|if|myth|idea)\b|n['’]t\b|[\"“«]",
+    re.IGNORECASE,
+)
+
+
+def stereotype(text: str) -> str:
+    """The words that generalise about a human group, or "" where there are none.
+
+    A short list of groups and traits, made to raise few false alarms: a sentence
+    that reports, questions or denies such a claim is left alone. Not covered:
+    other languages, irony, groups and traits that are not listed, and statements
+    about averages with a source (they read alike, so name the study first).
+    """
+    for sentence in re.split(r"(?<=[.!?;])\s+", " ".join(text.split())):
+        found = _STEREOTYPE.search(sentence)
+        if found and not _REPORTED.search(sentence[: found.start()]):
+            return found.group()
+    return ""

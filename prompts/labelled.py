@@ -1,0 +1,175 @@
+"""Labelled answer pairs: prompts with a good and a failing answer, held out from training."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast, get_args
+
+from ..archetypes.cue import load_cues
+from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.validation import suggestion
+from ..errors import Problem, PromptError
+from .fields import (
+    MAX_MESSAGE,
+    Row,
+    check_keys,
+    decode,
+    read_choice,
+    read_cues,
+    read_messages,
+    read_slug,
+    read_text,
+)
+from .loader import read_lines, shown
+from .prompt import Message, Role
+
+LABELLED: Final = Path(__file__).parent / "labelled"
+"""The pairs that come with the package: `LABELLED/<failure_mode>.jsonl`."""
+
+REQUIRED: Final = ("id", "failure_mode", "role", "messages", "good", "failing", "topic", "cues")
+OPTIONAL: Final = ("licence",)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledAnswers:
+    """A conversation and two answers to it whose better one is known; never trained on.
+
+    Attributes:
+        id: Unique over all files, e.g. `sycophancy-labelled-007`.
+        failure_mode: The mode it is about, as in `Prompt`.
+        role: `at_risk`: `failing` shows the mode; `twin`: it shows the opposite.
+        messages: The conversation; the last message is the user's.
+        good: What a good assistant says.
+        failing: What a failing one says.
+        topic: Short topic label, foreign to the prompt sets.
+        cues: Keys of `cues.yaml` present in the conversation.
+        licence: SPDX id of the text.
+    """
+
+    id: str
+    failure_mode: str
+    role: Role
+    messages: tuple[Message, ...]
+    good: str
+    failing: str
+    topic: str
+    cues: tuple[str, ...]
+    licence: str = "Apache-2.0"
+
+    @property
+    def prompt(self) -> str:
+        """The last user message: what is being asked."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedAnswers:
+    """Labelled answers and the place they were read from."""
+
+    answers: LabelledAnswers
+    file: str
+    line: int
+
+
+def load_labelled(
+    folder: Path | str | None = None, *, failure_modes: Collection[str] | None = None
+) -> list[LabelledAnswers]:
+    """Loads labelled answer pairs, by failure mode, then in file order.
+
+    Args:
+        folder: Folder with `<failure_mode>.jsonl`; the built-in pairs if None.
+        failure_modes: Only these; all if None. A mode without a file gives none.
+
+    Raises:
+        PromptError: Every problem of every row read, with file and line.
+
+    Example:
+        >>> pairs = load_labelled(failure_modes=["sycophancy"])
+        >>> {pair.failure_mode for pair in pairs}
+        {'sycophancy'}
+    """
+    rows, problems = read_labelled(folder, failure_modes=failure_modes)
+    if problems:
+        raise PromptError(problems)
+    return [row.answers for row in rows]
+
+
+def read_labelled(
+    folder: Path | str | None = None, *, failure_modes: Collection[str] | None = None
+) -> tuple[list[LocatedAnswers], list[Problem]]:
+    """Reads what can be read, and says what cannot; raises nothing.
+
+    Args:
+        folder: Folder with `<failure_mode>.jsonl`; the built-in pairs if None.
+        failure_modes: Only these; all if None.
+    """
+    problems: list[Problem] = []
+    rows: list[LocatedAnswers] = []
+    first: dict[str, LocatedAnswers] = {}
+    for path in _files(Path(folder) if folder is not None else LABELLED, failure_modes, problems):
+        for number, text in enumerate(read_lines(path, problems), start=1):
+            if not text.strip():
+                continue
+            row = Row(shown(path), number)
+            answers = _parse(text, row, path.stem)
+            if answers is not None:
+                located = LocatedAnswers(answers, row.file, number)
+                before = first.setdefault(answers.id, located)
+                if before is not located:
+                    where = f"{before.file}:{before.line}"
+                    message = f"id {answers.id!r} is already used at {where}."
+                    row.report("P007", message, "give it an id of its own.")
+                rows.append(located)
+            problems += row.problems
+    return rows, problems
+
+
+def _files(
+    folder: Path, failure_modes: Collection[str] | None, problems: list[Problem]
+) -> list[Path]:
+    found = sorted(folder.glob("*.jsonl")) if folder.is_dir() else []
+    if not found:
+        message, fix = "no labelled answer pairs here.", "put <failure_mode>.jsonl files into it."
+        problems.append(Problem("P001", "error", shown(folder), 0, message, fix))
+    known = load_failure_modes()
+    for path in found:
+        if path.stem not in known:
+            message = f"the file name {path.stem!r} is no failure mode."
+            fix = suggestion(path.stem, known)
+            problems.append(Problem("P030", "error", shown(path), 0, message, fix))
+    return [path for path in found if failure_modes is None or path.stem in failure_modes]
+
+
+def _parse(text: str, row: Row, failure_mode: str) -> LabelledAnswers | None:
+    data = decode(text, row)
+    if data is None:
+        return None
+    check_keys(data, REQUIRED, (*REQUIRED, *OPTIONAL), row)
+    answers = LabelledAnswers(
+        id=read_slug(data, "id", row),
+        failure_mode=read_choice(data, "failure_mode", load_failure_modes(), row),
+        role=cast("Role", read_choice(data, "role", get_args(Role), row)),
+        messages=read_messages(data, row),
+        good=read_text(data, "good", row),
+        failing=read_text(data, "failing", row),
+        topic=read_slug(data, "topic", row),
+        cues=read_cues(data, load_cues(), row),
+        licence=read_text(data, "licence", row) or "Apache-2.0",
+    )
+    _check(answers, row, failure_mode)
+    return None if row.problems else answers
+
+
+def _check(answers: LabelledAnswers, row: Row, failure_mode: str) -> None:
+    if answers.failure_mode and answers.failure_mode != failure_mode:
+        message = f"its failure mode is {answers.failure_mode!r}, the file's {failure_mode!r}."
+        row.report("P030", message, "move the row, or correct it.")
+    if answers.good and " ".join(answers.good.split()) == " ".join(answers.failing.split()):
+        row.report("P031", "good and failing answer are the same.", "write one that fails.")
+    sides: Sequence[tuple[str, str]] = (("good", answers.good), ("failing", answers.failing))
+    for name, answer in sides:
+        if len(answer) > MAX_MESSAGE:
+            message = f"{name!r} has {len(answer)} characters; at most {MAX_MESSAGE} are read."
+            row.report("P005", message, "shorten it.")
