@@ -8,24 +8,28 @@ from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.loader import Reading
 from ..archetypes.schema import Archetype, AuthoredPrinciple
 from ..errors import Problem
+from .precedence import precedence
 
 
 def contradictions(readings: Sequence[Reading]) -> list[Problem]:
     """Pairs of archetypes whose principles guard against opposite failures on a shared cue.
 
-    Archetypes that name each other as counterweight, either way, are meant to
-    pull apart and have an order. Reported once for each two archetypes, at the
-    later one's principle. Whether two principles contradict in what they say is
-    not read.
+    Only archetypes that stand on one level of precedence without naming each
+    other as counterweight: the others have an order, or are meant to pull apart.
+    Reported once for each two archetypes, at the later one's principle. Whether
+    two principles contradict in what they say is not read.
     """
     problems: list[Problem] = []
     whole = [reading for reading in readings if reading.archetype and reading.document]
+    levels = precedence({r.archetype.id: r.archetype.counterweights for r in whole if r.archetype})
     for number, reading in enumerate(whole):
         for other in whole[:number]:
             mine, theirs = reading.archetype, other.archetype
             if mine is None or theirs is None or reading.document is None:
                 continue
             if mine.id in theirs.counterweights or theirs.id in mine.counterweights:
+                continue
+            if levels[mine.id] != levels[theirs.id]:
                 continue
             found = next(_opposed(mine, theirs), None)
             if found is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..prompts.prompt import Role
+from ..prompts.labelled import LabelledAnswers
+from ..prompts.prompt import Message, Role
 
 
 class LabelledPair(Protocol):
@@ -29,3 +30,15 @@ class LabelledPair(Protocol):
     @property
     def failing(self) -> str:
         """The worse answer."""
+
+
+def messages_of(pair: LabelledPair) -> tuple[Message, ...]:
+    """The conversation before the answer: all its turns where the pair has them."""
+    if isinstance(pair, LabelledAnswers):
+        return pair.messages
+    return (Message("user", pair.prompt),)
+
+
+def cues_of(pair: LabelledPair) -> tuple[str, ...]:
+    """The cues present in the conversation; () where the pair does not say."""
+    return pair.cues if isinstance(pair, LabelledAnswers) else ()

@@ -104,8 +104,8 @@ def evaluate(
         prompts: Prompts with unique ids; both halves of each twin pair.
         baseline: Name of the model to compare the others with; None compares nothing.
         judge: Decides what an answer did; None loads the shipped refusal judge.
-        exemplars: Labelled pairs for the probe; None takes those of the shipped
-            archetypes, () skips the probe.
+        exemplars: Labelled pairs for the probe; None takes all shipped ones (see
+            `shipped_exemplars` for what that costs), () skips the probe.
         text: Text for perplexity; None takes the shipped one, "" skips it.
         max_tokens: Most new tokens per answer.
         system: System prompt for every prompt that has none.
@@ -149,10 +149,12 @@ def evaluate(
 
 
 def shipped_exemplars() -> list[LabelledPair]:
-    """The exemplars of the shipped archetypes, in the archetypes' order."""
+    """All shipped exemplars and labelled pairs: about 800, some 80 s a model on two cores."""
     from ..archetypes.loader import load_archetypes
+    from ..prompts.labelled import load_labelled
 
-    return [exemplar for archetype in load_archetypes() for exemplar in archetype.exemplars]
+    own = [exemplar for archetype in load_archetypes() for exemplar in archetype.exemplars]
+    return [*own, *load_labelled()]
 
 
 def _shipped_judge() -> Judge:

@@ -6,19 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..critic.labelled_pair import LabelledPair
+from ..critic.labelled_pair import LabelledPair, messages_of
 from ..llm.request import Model, Request
 from ..prompts.prompt import Message, Role
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeItem:
-    """Both answers of one exemplar, scored.
+    """Both answers of one labelled pair, scored.
 
     Attributes:
-        id: 12 hex digits over the exemplar's texts.
-        failure_mode: The exemplar's failure mode.
-        role: The exemplar's role.
+        id: 12 hex digits over the pair's texts.
+        failure_mode: The pair's failure mode.
+        role: The pair's role.
         good: Log-likelihood of the good answer, mean nats per token.
         failing: The same of the failing answer.
     """
@@ -38,15 +38,18 @@ class ProbeItem:
 async def measure_probe(
     model: Model, exemplars: Sequence[LabelledPair], *, system: str = ""
 ) -> tuple[ProbeItem, ...]:
-    """Score both answers of every exemplar; nothing is generated or judged.
+    """Score both answers of every labelled pair; nothing is generated or judged.
 
     The mean per token removes most of the preference for short answers, not
     all of it. What a model finds likely is not what it says: read the margins
-    as a direction of change, before against after, on the same exemplars.
+    as a direction of change, before against after, on the same pairs.
+
+    Cost: two scored texts a pair; on two cores, with a model of 135M parameters,
+    about 10 s for 100 pairs. `balanced_sample` draws fewer.
 
     Args:
         model: A model that can score.
-        exemplars: Labelled answer pairs, never trained on.
+        exemplars: Labelled answer pairs (exemplars, labelled answers), never trained on.
         system: System prompt, "" for none.
 
     Raises:
@@ -55,7 +58,7 @@ async def measure_probe(
     lead = (Message("system", system),) if system else ()
     texts: list[tuple[Request, str]] = []
     for exemplar in exemplars:
-        request = Request((*lead, Message("user", exemplar.prompt)))
+        request = Request((*lead, *messages_of(exemplar)))
         texts += [(request, exemplar.good), (request, exemplar.failing)]
     scores = await model.score(texts)
     items: dict[str, ProbeItem] = {}
@@ -71,7 +74,7 @@ def _item_id(exemplar: LabelledPair) -> str:
     parts = (
         exemplar.failure_mode,
         exemplar.role,
-        exemplar.prompt,
+        *(message.content for message in messages_of(exemplar)),
         exemplar.good,
         exemplar.failing,
     )

@@ -43,6 +43,18 @@ class PromptChoice(BaseModel):
     """A folder with `train/` and `dev/`; null for the shipped sets."""
 
 
+class CalibrationConfig(BaseModel):
+    """How the critic is measured before it may label."""
+
+    model_config = _STRICT
+
+    limit: int | None = Field(default=80, ge=1)
+    """Most labelled pairs, drawn alike from every failure mode and role; null for all.
+    80 take a critic of 135M parameters about 50 s on two cores. A failure mode and role
+    needs 8 decided pairs before comparisons may label there, so raise it for a critic
+    that should."""
+
+
 class EvaluationConfig(BaseModel):
     """What is measured before and after."""
 
@@ -56,6 +68,8 @@ class EvaluationConfig(BaseModel):
     """Most twin pairs; null for all."""
     max_tokens: int = Field(default=64, ge=8, le=2048)
     """Most new tokens per answer."""
+    probe_limit: int | None = Field(default=16, ge=1)
+    """Most labelled pairs of one failure mode and role that the probe scores; null for all."""
 
 
 class RunConfig(BaseModel):
@@ -77,6 +91,8 @@ class RunConfig(BaseModel):
     """Which archetypes."""
     prompts: PromptChoice = PromptChoice()
     """Which training prompts."""
+    calibration: CalibrationConfig = CalibrationConfig()
+    """How the critic is measured; drawn with the data seed."""
     pairs: PairSettings = PairSettings()
     """How pairs are built; `pairs.seed` is the data seed."""
     training: TrainConfig = TrainConfig()

@@ -53,8 +53,8 @@ def results_html(evaluation: Evaluation) -> str:
     parts.append(paragraph(CAPTION, "note"))
     if probes:
         caption = (
-            "The probe without a judge: how much likelier the good answer of each exemplar is "
-            "than the failing one. 95% t intervals; few exemplars per row, so read directions."
+            "The probe without a judge: how much likelier the good answer of each labelled pair is "
+            "than the failing one. 95% t intervals; few pairs per row, so read directions."
         )
         alt = "Dot plot of log-likelihood margins per failure mode and role"
         parts.append(figure(probe_plot(models, probes), caption, alt=alt))

@@ -9,9 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, load_archetypes
-from ..archetypes.schema import Exemplar
+from ..archetypes.schema import Archetype
 from ..constitution.compiler import compile_constitution
 from ..constitution.principle import Constitution
+from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
+from ..critic.labelled_sample import balanced_sample
+from ..critic.routing import opposite
+from ..prompts.labelled import load_labelled
 from ..prompts.loader import load_prompts
 from ..prompts.prompt import Prompt, Split
 from .config import RunConfig
@@ -58,10 +62,36 @@ def archetype_path(config: RunConfig) -> Path:
     return Path(config.archetypes.path) if config.archetypes.path else LIBRARY
 
 
-def exemplars(config: RunConfig) -> list[Exemplar]:
-    """The labelled answer pairs of the chosen archetypes; never trained on."""
+def labelled_pairs(config: RunConfig) -> list[LabelledPair]:
+    """All labelled answer pairs about the constitution's own failure modes; never trained on.
+
+    The exemplars of the chosen archetypes, then the labelled answers of every
+    failure mode that one of their principles guards against.
+    """
     archetypes = load_archetypes(archetype_path(config), only=config.archetypes.only)
-    return [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
+    exemplars = [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
+    return [*exemplars, *load_labelled(failure_modes=_guarded(archetypes))]
+
+
+def _guarded(archetypes: Sequence[Archetype]) -> set[str]:
+    return {principle.failure_mode for a in archetypes for principle in a.principles}
+
+
+def calibration_pairs(config: RunConfig) -> list[LabelledPair]:
+    """The labelled pairs the critic is measured on: a sample of those a principle can judge."""
+    modes = _guarded(load_archetypes(archetype_path(config), only=config.archetypes.only))
+    pairs = [
+        pair
+        for pair in labelled_pairs(config)
+        if (pair.failure_mode if pair.role == "at_risk" else opposite(pair.failure_mode)) in modes
+    ]
+    return balanced_sample(pairs, limit=config.calibration.limit, seed=config.pairs.seed)
+
+
+def probe_pairs(config: RunConfig) -> list[LabelledPair]:
+    """The labelled pairs of the probe: the same ones whatever the data seed."""
+    limit = config.evaluation.probe_limit
+    return balanced_sample(labelled_pairs(config), per_slice=limit)
 
 
 def _prompts(
@@ -93,9 +123,21 @@ def hash_prompts(prompts: Sequence[Prompt]) -> str:
     return hash_data([asdict(prompt) for prompt in prompts])
 
 
-def hash_exemplars(context: Context) -> str:
-    """SHA-256 (hex) of the labelled answer pairs."""
-    return hash_data([exemplar.model_dump() for exemplar in exemplars(context.config)])
+def hash_labelled(pairs: Sequence[LabelledPair]) -> str:
+    """SHA-256 (hex) of everything labelled answer pairs say."""
+    return hash_data(
+        [
+            [
+                pair.failure_mode,
+                pair.role,
+                [[message.role, message.content] for message in messages_of(pair)],
+                cues_of(pair),
+                pair.good,
+                pair.failing,
+            ]
+            for pair in pairs
+        ]
+    )
 
 
 def compile_for(config: RunConfig) -> Constitution:

@@ -11,12 +11,13 @@ from .files import hash_path, write_atomically, write_json
 from .stage import (
     Context,
     Stage,
+    calibration_pairs,
     compile_for,
     evaluation_prompts,
-    exemplars,
     hash_data,
-    hash_exemplars,
+    hash_labelled,
     hash_prompts,
+    probe_pairs,
     training_prompts,
 )
 
@@ -41,7 +42,7 @@ def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
         "critic": context.models.identity(context.config.critic_model),
-        "exemplars": hash_exemplars(context),
+        "exemplars": hash_labelled(calibration_pairs(context.config)),
     }
 
 
@@ -51,7 +52,12 @@ def _make_calibration(context: Context) -> str:
     constitution = load_constitution(context.run.constitution)
     critic = context.models.get(context.config.critic_model)
     result = asyncio.run(
-        calibrate(critic, exemplars(context.config), constitution, seed=context.config.pairs.seed)
+        calibrate(
+            critic,
+            calibration_pairs(context.config),
+            constitution,
+            seed=context.config.pairs.seed,
+        )
     )
     write_json(context.run.calibration, result.to_json())
     return result.reason
@@ -125,14 +131,14 @@ def _evaluation_inputs(context: Context) -> dict[str, str]:
         "adapter": hash_path(context.run.training / "adapter"),
         "model": context.models.identity(context.config.model),
         "prompts": hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": hash_exemplars(context),
+        "exemplars": hash_labelled(probe_pairs(context.config)),
         "judge": hash_path(folder / "judge_weights.json"),
         "text": hash_path(folder / "held_out_text.txt"),
     }
 
 
 def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the archetypes' probe."""
+    """Base and trained model on the config's evaluation prompts, with the probe."""
     from ..evaluation.evaluate import evaluate
 
     config = context.config
@@ -144,7 +150,7 @@ def measure(context: Context) -> Evaluation:
         },
         evaluation_prompts(config),
         baseline="base",
-        exemplars=exemplars(config),
+        exemplars=probe_pairs(config),
         max_tokens=config.evaluation.max_tokens,
         on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
     )
@@ -195,7 +201,7 @@ STAGES: tuple[Stage, ...] = (
         "measuring the critic",
         1,
         ("20_calibration.json",),
-        lambda config: [config.critic_model, config.pairs.seed],
+        lambda config: [config.critic_model, config.pairs.seed, config.calibration.limit],
         _calibration_inputs,
         _make_calibration,
     ),
