@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TypeVar
 
 from .labelled_pair import LabelledPair
 from .routing import derive_seed
 
+_P = TypeVar("_P", bound=LabelledPair)
+
 
 def balanced_sample(
-    pairs: Sequence[LabelledPair],
+    pairs: Sequence[_P],
     *,
     limit: int | None = None,
     per_slice: int | None = None,
     seed: int = 0,
-) -> list[LabelledPair]:
+) -> list[_P]:
     """Pairs drawn in turn from every failure mode and role, until a limit is reached.
 
     Slices whose pairs run out leave their share to the others. The draw depends
