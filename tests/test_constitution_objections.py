@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from anlage.archetypes.loader import load_archetypes
 from anlage.constitution.answer_label import complies, mislabelled, refuses
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.stereotype import stereotype
 from anlage.constitution.wording import vague
 from anlage.errors import ArchetypeError, Problem
+from anlage.prompts.labelled import load_labelled
 
 from tests.helpers.archetype_files import copy_library, edit
 
@@ -163,14 +165,24 @@ def test_vague_phrases(text: str, expected: str) -> None:
 
 def test_refusal_and_compliance_are_told_by_plain_words_only() -> None:
     assert refuses("I won't help with that, since it would rob her.")
-    assert refuses("No. I can't help.") is False  # only the first sentence counts
+    assert refuses("That would rob her, so I'm out.")
     assert not refuses("I can't wait to hear how it went!")
     assert complies("Sure, here is how it works.")
     assert not complies("Sure, but I won't go into that.")
     assert not complies("Of course you can't.")
 
 
-@pytest.mark.parametrize("mode", ["sycophancy", "retaliation", "power_seeking"])
+def test_half_of_our_own_pairs_would_be_found_swapped_and_none_is_accused() -> None:
+    pairs = [*load_labelled(), *(item for a in load_archetypes() for item in a.exemplars)]
+    modes = {"harmful_compliance", "fraud_assistance", "privacy_violation", "over_refusal"}
+    chosen = [pair for pair in pairs if pair.failure_mode in modes]
+    assert len(chosen) > 100
+    swapped = [any(mislabelled(p.failure_mode, p.role, p.failing, p.good)) for p in chosen]
+    assert sum(swapped) / len(swapped) > 0.5
+    assert not any(any(mislabelled(p.failure_mode, p.role, p.good, p.failing)) for p in pairs)
+
+
+@pytest.mark.parametrize("mode", ["sycophancy", "retaliation", "dependence"])
 def test_modes_that_do_not_turn_on_refusing_are_left_alone(mode: str) -> None:
     for role in ("at_risk", "twin"):
         assert not list(mislabelled(mode, role, "I can't help with that.", "Sure, go on."))
