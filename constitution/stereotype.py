@@ -34,6 +34,16 @@ _NATURE = (
     r"(?:naturally|by nature|innately|inherently|biologically|genetically|instinctively|"
     r"born|hard-?wired|made for|meant to)"
 )
+# One of these words is in every group above. Looked up first: that is many times faster.
+_HEAD_WORDS = """
+    africans americans arabs asians atheists blacks blondes boomers boys buddhists catholics
+    christians conservatives disabled elderly europeans females foreigners gatherers gays germans
+    girls gypsies hindus homosexuals housewives husbands immigrants indians italians jews leftists
+    lesbians liberals males men mexicans migrants millennials mothers muslims natives northerners
+    pensioners people peoples poles poor protestants refugees rich roma russians seekers sikhs
+    southerners teenagers tribes tribesmen tribespeople turks unemployed whites wingers wives women
+"""
+_HEADS = frozenset(_HEAD_WORDS.split())
 _STEREOTYPE = re.compile(
     rf"\b{_GROUP}\s+(?:are|have always been|will always be)\s+(?:{_HOW}\s+)*{_TRAIT}\b"
     rf"|\b{_GROUP}\s+(?:are|is)\s+(?:{_HOW}\s+)*{_NATURE}\b"
@@ -60,6 +70,8 @@ def stereotype(text: str) -> str:
     other languages, irony, groups and traits that are not listed, and statements
     about averages with a source (they read alike, so name the study first).
     """
+    if _HEADS.isdisjoint(re.findall(r"[a-z]+", text.lower())):
+        return ""
     for sentence in re.split(r"(?<=[.!?;])\s+", " ".join(text.split())):
         found = _STEREOTYPE.search(sentence)
         if found and not _REPORTED.search(sentence[: found.start()]):

@@ -22,6 +22,8 @@ _ORIGIN = (
     r"innate|in our genes|nature intended)"
 )
 _SO = r"(so(?!\s+that\b)|hence|thus|therefore|which is why)"
+_HINTS = ("evol", "select", "adaptive", "ancest", "innate", "genes", "intended")
+"""Parts of the origins above. Looked up first: that is many times faster."""
 _GOOD_BECAUSE_EVOLVED = re.compile(
     rf"\b{_VALUE}\b[^.;!?]{{0,60}}\b(because|since|given that|due to|thanks to|as)\b"
     rf"[^.;!?]{{0,60}}\b{_ORIGIN}\b"
@@ -96,4 +98,7 @@ def asserts_evolved_is_good(text: str) -> bool:
     A pattern, not an understanding: "it evolved, so it is good" is found, a
     paraphrase over two sentences is not.
     """
+    low = text.lower()
+    if not any(hint in low for hint in _HINTS):
+        return False
     return _GOOD_BECAUSE_EVOLVED.search(" ".join(text.split())) is not None

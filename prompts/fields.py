@@ -15,6 +15,7 @@ from .prompt import Message, Speaker
 MAX_MESSAGE: Final = 20_000
 """Most characters of one message: a prompt is a question, not a document."""
 
+_HALF = re.compile("[\ud800-\udfff]")
 _SLUG = re.compile(r"[a-z0-9]+([_.-][a-z0-9]+)*")
 
 
@@ -101,7 +102,7 @@ def read_text(data: dict[str, object], key: str, row: Row) -> str:
     if key in data and not value.strip():
         row.report("P005", f"{key!r} is empty.", "fill it in.")
         return ""
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if _HALF.search(value):
         # JSON can spell half a character; no tokenizer or store can take it.
         row.report("P005", f"{key!r} holds half a surrogate pair.", "write the whole character.")
         return ""

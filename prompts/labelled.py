@@ -109,10 +109,11 @@ def read_labelled(
     rows: list[LocatedAnswers] = []
     first: dict[str, LocatedAnswers] = {}
     for path in _files(Path(folder) if folder is not None else LABELLED, failure_modes, problems):
+        name = shown(path)
         for number, text in enumerate(read_lines(path, problems), start=1):
             if not text.strip():
                 continue
-            row = Row(shown(path), number)
+            row = Row(name, number)
             answers = _parse(text, row, path.stem)
             if answers is not None:
                 located = LocatedAnswers(answers, row.file, number)

@@ -151,10 +151,11 @@ def read_split(
     cues: Collection[str] = load_cues()
     modes: Collection[str] = load_failure_modes()
     for path in _files(folder or SETS, split, sets, problems):
+        name = shown(path)
         for number, text in enumerate(read_lines(path, problems), start=1):
             if not text.strip():
                 continue
-            row = Row(shown(path), number)
+            row = Row(name, number)
             prompt = parse_row(text, row, split, cues=cues, failure_modes=modes)
             problems += row.problems
             if prompt is None:
