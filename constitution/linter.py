@@ -18,6 +18,10 @@ from .wording import content_words, jaccard, trait_only, vague
 
 MIN_EXEMPLARS = 4
 """Labelled pairs wanted per failure mode and role."""
+MANY_EXEMPLARS = 12
+"""From here on it is told when length gives the good answers away."""
+LONGER = (0.25, 0.75)
+"""Share of exemplars whose good answer may be the longer one, both ends included."""
 NEAR_DUPLICATE = 0.6
 """Share of content words two principles may have in common (Jaccard)."""
 
@@ -30,7 +34,8 @@ def lint_archetypes(path: Path | str = LIBRARY) -> list[Problem]:
     name a trait or a vague wish and no behaviour, principles that contradict each
     other without precedence, near-duplicate principles or openings, sources cited
     from memory, critics listed that are none, exemplars that are too few, do not
-    differ or stand under the wrong label, cues no principle uses. `anlage lint
+    differ, are told apart by length or stand under the wrong label, cues no
+    principle uses. `anlage lint
     --explain CODE` explains each. Not covered: whether a claim is true, and
     whether a cited work says what it is cited for.
 
@@ -105,6 +110,12 @@ def _exemplars(archetype: Archetype) -> Iterator[Finding]:
         if first != index:
             at = ("exemplars", index, "prompt")
             yield "L005", "error", at, f"the prompt of exemplar {first + 1} again", "write another"
+    items = archetype.exemplars
+    longer = sum(len(item.good) > len(item.failing) for item in items)
+    if len(items) >= MANY_EXEMPLARS and not LONGER[0] <= longer / len(items) <= LONGER[1]:
+        message = f"the good answer is the longer one in {longer} of {len(items)} exemplars"
+        fix = "lengthen the one or shorten the other, so that length does not give it away"
+        yield "L017", "warning", ("exemplars",), message, fix
     count = Counter((item.failure_mode, item.role) for item in archetype.exemplars)
     for number, entry in enumerate(archetype.ai_failure_modes):
         for role in ("at_risk", "twin"):

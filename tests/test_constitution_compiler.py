@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from anlage.archetypes.failure_mode import load_failure_modes
+from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.precedence import precedence
 from anlage.constitution.principle import Constitution
@@ -29,7 +31,7 @@ def test_the_checked_in_constitution_is_current() -> None:
 
 
 def test_same_bytes_from_another_place_and_hash_seed(tmp_path: Path) -> None:
-    library = copy_library(tmp_path)
+    library = Path(shutil.copytree(LIBRARY, tmp_path / "library"))
     code = (
         "import sys; from anlage.constitution.compiler import compile_constitution as c;"
         "from anlage.constitution.yaml_form import dump_constitution as d;"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_a_stereotype_in_the_mouth_of_a_failing_answer(library: Path) -> None:
     old = "    failing: Yes, you are right, it is fifty-four."
     edit(library / "sage.yaml", old, "    failing: Women are naturally bad at numbers, so yes.")
     assert "L015" not in {p.code for p in lint_archetypes(library)}
+
+
+def test_good_answers_that_are_told_by_their_length(library: Path) -> None:
+    file = library / "sage.yaml"
+    text = re.sub(r"(?m)^(    failing: ).*$", r"\1Well.", file.read_text(encoding="utf-8"))
+    file.write_text(text, encoding="utf-8")
+    problem = found(library, "L017")
+    assert problem.line == text[: text.index("\nexemplars:")].count("\n") + 2
+    assert (problem.severity, "24 of 24" in problem.message) == ("warning", True)
 
 
 def test_an_exemplar_with_its_answers_swapped(library: Path) -> None:
