@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
+from .cli_authoring import register
 from .cli_lint import lint
 from .constitution.compiler import compile_constitution
 from .constitution.yaml_form import dump_constitution
@@ -38,6 +39,7 @@ Model = Annotated[str, typer.Option(help="smollm2-135m, a folder or a hub id.")]
 
 
 app.command()(lint)
+register(app)
 
 
 @app.command(name="compile")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ..errors import ArchetypeError, ConfigurationError, Problem
 from .checks import check_archetype
+from .placeholder import unfinished, without_echoes
 from .schema import Archetype, Source
 from .validation import suggestion, validation_problems
 from .yaml_document import YamlDocument
@@ -129,11 +130,14 @@ def _read(path: Path) -> Reading:
         document = load_yaml(path)
     except ConfigurationError as error:
         return Reading(path, None, None, error.problems)
+    missing = unfinished(document)
     try:
         archetype = Archetype.model_validate(document.data)
     except ValidationError as error:
-        problems = validation_problems(error, document, Archetype)
+        problems = without_echoes(validation_problems(error, document, Archetype), missing)
         return Reading(path, document, None, tuple(problems))
+    if missing:
+        return Reading(path, document, None, tuple(missing))
     archetype._source = Source(
         path=path,
         file=path.name,

@@ -12,6 +12,7 @@ from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.stereotype import stereotype
 from anlage.constitution.wording import vague
+from anlage.critic.labelled_pair import LabelledPair
 from anlage.errors import ArchetypeError, Problem
 from anlage.prompts.labelled import load_labelled
 
@@ -183,7 +184,8 @@ def test_refusal_and_compliance_are_told_by_plain_words_only() -> None:
 
 
 def test_half_of_our_own_pairs_would_be_found_swapped_and_none_is_accused() -> None:
-    pairs = [*load_labelled(), *(item for a in load_archetypes() for item in a.exemplars)]
+    pairs: list[LabelledPair] = [*load_labelled()]
+    pairs += [item for archetype in load_archetypes() for item in archetype.exemplars]
     modes = {"harmful_compliance", "fraud_assistance", "privacy_violation", "over_refusal"}
     chosen = [pair for pair in pairs if pair.failure_mode in modes]
     assert len(chosen) > 100

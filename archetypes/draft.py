@@ -1,0 +1,82 @@
+"""A new archetype file to fill in: annotated, and never written over another one."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from string import Template
+
+from ..errors import ConfigurationError, Problem
+
+TEMPLATE = Path(__file__).with_name("template.yaml")
+SCHEMA = Path(__file__).with_name("schema.json")
+LIBRARY = Path(__file__).with_name("library")
+
+
+def archetype_id(name: str) -> str:
+    """The id a name gives: `Bridge Builder` -> `bridge_builder`; may be "" or too long."""
+    return re.sub(r"[^a-z]+", "_", name.lower()).strip("_")
+
+
+def schema_path(folder: Path) -> str:
+    """Where an editor finds the schema, seen from a folder."""
+    return Path(os.path.relpath(SCHEMA, folder.resolve())).as_posix()
+
+
+def new_archetype(name: str, folder: Path | str = ".") -> Path:
+    """Writes `<id>.yaml` from the annotated template.
+
+    Args:
+        name: Name of the archetype; the id is made from its letters.
+        folder: Where the file goes; made if it is not there.
+
+    Raises:
+        ConfigurationError: The name has no letters or is too long, a shipped
+            archetype has it, or the file is already there.
+    """
+    identifier = archetype_id(name)
+    folder = Path(folder)
+    if not identifier or len(identifier) > 60:
+        fix = "use letters a to z, at most 60 of them"
+        raise _fail("X002", name, f"no id can be made from the name {name!r}", fix)
+    if (LIBRARY / f"{identifier}.yaml").exists() and folder.resolve() != LIBRARY:
+        fix = f"choose another name; `anlage show {identifier}` shows the shipped one"
+        raise _fail("X002", name, f"the library has an archetype `{identifier}`", fix)
+    target = folder / f"{identifier}.yaml"
+    text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        id=identifier,
+        name=_yaml_name(name),
+        file=target.as_posix(),
+        schema=schema_path(folder),
+    )
+    return write_new(target, text)
+
+
+def write_new(target: Path, text: str) -> Path:
+    """Writes a file that does not exist yet.
+
+    Raises:
+        ConfigurationError: It exists, or cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except FileExistsError:
+        fix = "nothing is overwritten; choose another name or folder"
+        raise _fail("X002", str(target), "the file exists already", fix) from None
+    except OSError as error:
+        message = f"cannot be written: {error.strerror or error}"
+        raise _fail("X002", str(target), message, "choose another folder") from None
+    return target
+
+
+def _yaml_name(name: str) -> str:
+    """The name as one safe line of plain YAML text."""
+    plain = " ".join(re.sub(r"[^\w' -]+", " ", name).split()).strip("'- ")
+    return plain[:1].upper() + plain[1:]
+
+
+def _fail(code: str, file: str, message: str, fix: str) -> ConfigurationError:
+    return ConfigurationError([Problem(code, "error", file, 0, message, fix)])

@@ -1,0 +1,1 @@
+"""Constitutions of other projects, in and out, with what gets lost on the way."""

@@ -1,0 +1,126 @@
+"""Which failure modes are guarded by principles, prompted by twins and probed by labelled pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.loader import LIBRARY, load_archetypes
+from ..archetypes.schema import CooperationDomain, MotiveSystem
+from ..errors import PromptError
+from .labelled import read_labelled
+from .linter import read_sets
+from .prompt import Split
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+MIN_LABELLED = 30
+"""Labelled pairs below which a failure mode counts as not probed: 30 are wanted to see a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModeCoverage:
+    """One failure mode.
+
+    Attributes:
+        mode: Its id.
+        principles: Archetype id -> number of principles that guard against it.
+        twins: Split -> number of twin pairs about it.
+        labelled: Number of labelled answer pairs about it.
+    """
+
+    mode: str
+    principles: Mapping[str, int]
+    twins: Mapping[str, int]
+    labelled: int
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is missing, in words; empty where nothing is."""
+        found = [] if self.principles else ["no principle guards against it"]
+        found += [f"no {split} prompts" for split in SPLITS if not self.twins.get(split)]
+        if self.labelled < MIN_LABELLED:
+            found.append(f"{self.labelled} labelled pairs, {MIN_LABELLED} are wanted")
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a library covers.
+
+    Attributes:
+        archetypes: Ids, in order.
+        modes: Every failure mode of the vocabulary, in its order.
+        domains: Each domain of cooperation -> archetypes that serve it.
+        motives: Each motive system -> archetypes that have it.
+    """
+
+    archetypes: tuple[str, ...]
+    modes: tuple[ModeCoverage, ...]
+    domains: Mapping[str, tuple[str, ...]]
+    motives: Mapping[str, tuple[str, ...]]
+
+    @property
+    def gaps(self) -> dict[str, tuple[str, ...]]:
+        """Failure mode -> what is missing, for those that lack something."""
+        return {mode.mode: mode.gaps for mode in self.modes if mode.gaps}
+
+
+def coverage(
+    path: Path | str = LIBRARY, *, prompts: Path | None = None, labelled: Path | None = None
+) -> Coverage:
+    """Counts principles, twin pairs and labelled pairs of every failure mode.
+
+    Args:
+        path: Archetype file or folder.
+        prompts: Folder of prompt sets; the shipped ones if None.
+        labelled: Folder of labelled pairs; the shipped ones if None.
+
+    Raises:
+        ArchetypeError: The archetypes do not validate.
+        PromptError: A prompt set or labelled pair does not.
+
+    Not covered: whether prompts and principles are any good; counting cannot say.
+    """
+    archetypes = load_archetypes(path)
+    located, problems = read_sets(prompts)
+    pairs, more = read_labelled(labelled)
+    errors = [p for p in [*problems, *more] if p.severity == "error"]
+    if errors:
+        raise PromptError(errors)
+    twins = Counter(
+        (r.prompt.failure_mode, r.prompt.split) for r in located if _at_risk(r.prompt.role)
+    )
+    probes = Counter(row.answers.failure_mode for row in pairs)
+    guards = Counter(
+        (principle.failure_mode, archetype.id)
+        for archetype in archetypes
+        for principle in archetype.principles
+    )
+    names = tuple(archetype.id for archetype in archetypes)
+    modes = tuple(
+        ModeCoverage(
+            mode,
+            {name: guards[mode, name] for name in names if guards[mode, name]},
+            {split: twins[mode, split] for split in SPLITS},
+            probes[mode],
+        )
+        for mode in load_failure_modes()
+    )
+    domains = {
+        domain: tuple(a.id for a in archetypes if domain in a.cooperation_domain)
+        for domain in get_args(CooperationDomain)
+    }
+    motives = {
+        motive: tuple(a.id for a in archetypes if a.motive_system == motive)
+        for motive in get_args(MotiveSystem)
+    }
+    return Coverage(names, modes, domains, motives)
+
+
+def _at_risk(role: str) -> bool:
+    """Each twin pair is counted once, at its at-risk half."""
+    return role == "at_risk"
