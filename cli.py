@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
+from .cli_doctor import doctor
 from .constitution.compiler import compile_constitution
 from .constitution.linter import lint_archetypes
 from .constitution.yaml_form import dump_constitution
@@ -217,6 +218,9 @@ def critique(
     with console.status("asking the model"):
         found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
     console.print(loop_text(found))
+
+
+app.command()(doctor)
 
 
 def main() -> None:

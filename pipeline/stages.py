@@ -115,7 +115,7 @@ def _make_training(context: Context) -> str:
         on_progress=context.progress.update,
     )
     return_memory()
-    return f"{result.steps} steps in {result.seconds:.0f} s"
+    return f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
 
 
 # --- evaluation
