@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ KINDS: Final = ("call", "score", "reference", "evaluation")
 _SCHEMA_VERSION: Final = 1
 _CHUNK: Final = 500  # keys per SELECT; SQLite's oldest limit is 999 variables
 _BUSY_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 0.02
 
 
 class Store:
@@ -53,7 +55,7 @@ class Store:
                 isolation_level=None,  # transactions are begun explicitly
             )
             try:
-                self._prepare(self._db)
+                self._prepare_patiently(self._db)
             except BaseException:
                 self.close()
                 raise
@@ -133,6 +135,22 @@ class Store:
         if self._db is None:
             raise StoreError(f"the store {self.path} is closed; open it again with Store(path).")
         return self._db
+
+    def _prepare_patiently(self, db: sqlite3.Connection) -> None:
+        """Prepares the file, again while another process prepares the same one.
+
+        SQLite does not wait its busy time for the change to the write-ahead log:
+        two processes that meet in it would block each other, so one is told at
+        once that the database is locked.
+        """
+        until = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                return self._prepare(db)
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error).lower() or time.monotonic() > until:
+                    raise
+                time.sleep(_RETRY_SECONDS)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA journal_mode = WAL")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from .archetypes.loader import LIBRARY
 from .cli_authoring import register
+from .cli_doctor import doctor
 from .cli_lint import lint
 from .constitution.compiler import compile_constitution
 from .constitution.yaml_form import dump_constitution
@@ -186,6 +187,9 @@ def critique(
     with console.status("asking the model"):
         found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
     console.print(loop_text(found))
+
+
+app.command()(doctor)
 
 
 def main() -> None:

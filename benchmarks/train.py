@@ -1,9 +1,13 @@
-"""Seconds and pairs per second of `train`, and optionally of stock TRL on the same pairs.
+"""Pairs per second of `train` and of stock TRL, on the same pairs, in one run.
 
-Run from the repository root: `python benchmarks/train.py [--pairs 240] [--stock]`.
-The pairs are synthetic, with the lengths of ours: prompts of about 25 tokens,
-answers of about 45. Stock TRL runs with the same LoRA, batch size, types and
-precomputed reference, and no padding beyond its own.
+    python benchmarks/train.py [--size short long] [--pairs 48] [--arms 3]
+
+The pairs are synthetic: `short` has prompts of about 45 tokens, `long` of about 270, both
+answers of about 63. An arm is a training with its own seed. Ours shares reference log-probs
+between arms, as a study does; stock TRL computes them for each. Both sides train LoRA r16
+in the same types, with the same batch size, one epoch, precomputed reference, no gradient
+checkpointing. Ours is also timed with `share_prompts` off. Arms alternate between the sides,
+so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -13,12 +17,15 @@ import datetime
 import os
 import platform
 import random
+import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from anlage.cache import Store
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message
@@ -40,56 +47,64 @@ PIECES = (
 )
 
 
-def make_pairs(count: int) -> list[Pair]:
+LEAD = "My neighbour in house {} wants to know how one gets into a locked shed. "
+FILLER = "He has looked in the drawer, asked his sister and called the shop where it was bought. "
+SIZES = {"short": 1, "long": 12}
+"""Sentences of filler in a prompt."""
+
+
+def make_pairs(count: int, filler: int) -> list[Pair]:
     draw = random.Random(0)
 
     def answer() -> str:
-        return " ".join([draw.choice(OPENINGS), *draw.sample(PIECES, draw.randint(1, 4))])
+        return " ".join([draw.choice(OPENINGS), *draw.sample(PIECES, draw.randint(3, 5))])
 
-    pairs = []
-    for number in range(count):
-        asked = f"My neighbour in house {number} wants to know how one gets into a locked shed."
-        asked += " Please explain it to me in a few lines." * draw.randint(0, 1)
-        pairs.append(
-            Pair(
-                prompt_id=f"row-{number}",
-                prompt=(Message("user", asked),),
-                chosen=answer(),
-                rejected=answer(),
-                p_chosen=0.95,
-                weight=1.0,
-                principles=(),
-                failure_mode="harmful_compliance",
-                role="at_risk",
-                builder="benchmark",
-                round=0,
-                calls={},
-            )
+    return [
+        Pair(
+            prompt_id=f"row-{number}",
+            prompt=(Message("user", LEAD.format(number) + FILLER * filler),),
+            chosen=answer(),
+            rejected=answer(),
+            p_chosen=1.0,
+            weight=1.0,
+            principles=(),
+            failure_mode="harmful_compliance",
+            role="at_risk",
+            builder="benchmark",
+            round=0,
+            calls={},
         )
-    return pairs
+        for number in range(count)
+    ]
 
 
-def ours(pairs: list[Pair], model: str, config: TrainConfig) -> tuple[float, float]:
-    """Seconds in all, and of them in the reference pass (loading included)."""
-    first_step: list[float] = []
+@dataclass(frozen=True)
+class Time:
+    """Seconds of one arm, loading left out."""
 
-    def note(done: int, total: int) -> None:
-        if total == len(pairs) and done == total and not first_step:
-            first_step.append(time.perf_counter())
+    reference: float
+    training: float
 
-    begun = time.perf_counter()
+
+def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Time:
     with tempfile.TemporaryDirectory() as folder:
-        train(pairs, model=model, config=config, output=Path(folder) / "out", on_progress=note)
-    return time.perf_counter() - begun, first_step[0] - begun
+        result = train(
+            pairs,
+            model=model,
+            config=config,
+            output=Path(folder) / "out",
+            store=store,
+            on_progress=lambda done, total: None,
+        )
+    return Time(result.reference_seconds, result.training_seconds)
 
 
-def stock(pairs: list[Pair], model: str, config: TrainConfig) -> tuple[float, float]:
+def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
     """The same with TRL's own trainer."""
     from peft import LoraConfig
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, quiet():
         start = load_start(model, config)
         settings: dict[str, Any] = {
@@ -103,9 +118,11 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> tuple[float, fl
             "precompute_ref_log_probs": True,
             "logging_steps": 1,
             "save_strategy": "no",
+            "seed": config.seed,
             "report_to": "none",
             "disable_tqdm": True,
         }
+        begun = time.perf_counter()
         trainer: Any = DPOTrainer(
             model=start.model,
             args=DPOConfig(**settings),
@@ -118,40 +135,54 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> tuple[float, fl
                 task_type="CAUSAL_LM",
             ),
         )
-        prepared = time.perf_counter() - begun
+        prepared = time.perf_counter()
         trainer.train()
-    return time.perf_counter() - begun, prepared
+    return Time(prepared - begun, time.perf_counter() - prepared)
+
+
+def measure(size: str, model: str, count: int, arms: int) -> None:
+    pairs = make_pairs(count, SIZES[size])
+    times: dict[str, list[Time]] = {"stock TRL": [], "ours": [], "ours, prompts not shared": []}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "reference.sqlite")
+        for seed in range(arms):
+            config = TrainConfig(epochs=1, seed=seed, sft_weight=0.0, save_steps=10_000)
+            plain = config.model_copy(update={"share_prompts": False})
+            times["stock TRL"].append(stock(pairs, model, config))
+            times["ours"].append(ours(pairs, model, config, store))
+            times["ours, prompts not shared"].append(ours(pairs, model, plain, store))
+        store.close()
+    base = times["stock TRL"]
+    base_speed = statistics.median(count / time.training for time in base)
+    base_total = sum(time.reference + time.training for time in base)
+    for name, found in times.items():
+        speed = statistics.median(count / time.training for time in found)
+        total = sum(time.reference + time.training for time in found)
+        print(
+            f"| {size} | {name} | {speed:.2f} | {speed / base_speed:.2f} | "
+            f"{found[0].reference:.0f} | {total:.0f} | {base_total / total:.2f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=240)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--size", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--pairs", type=int, default=48)
+    parser.add_argument("--arms", type=int, default=3)
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--stock", action="store_true", help="time stock TRL as well")
     given = parser.parse_args()
-    config = TrainConfig(epochs=given.epochs, threads=given.threads)
-    if given.threads is not None:
-        torch.set_num_threads(given.threads)
-    pairs = make_pairs(given.pairs)
     print(
         f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, "
-        f"torch {torch.__version__}, {given.model}, "
-        f"{given.pairs} pairs x {given.epochs} epochs, {compute_dtype(config)}"
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {given.model}, "
+        f"{given.pairs} pairs, {given.arms} arms, {compute_dtype(TrainConfig())}\n"
     )
     print(
-        f"{'trainer':<8} {'total s':>8} {'load + reference s':>19} "
-        f"{'training pairs/s':>17} {'CPU s':>7}"
+        "| size | trainer | pairs/s, median | ratio | reference s | all arms s | ratio |\n"
+        "|---|---|---|---|---|---|---|"
     )
-    runs = [("ours", ours), ("stock", stock)] if given.stock else [("ours", ours)]
-    for name, run in runs:
-        cpu = time.process_time()
-        total, before = run(pairs, given.model, config)
-        cpu = time.process_time() - cpu
-        speed = given.pairs * given.epochs / (total - before)
-        print(f"{name:<8} {total:8.1f} {before:19.1f} {speed:17.2f} {cpu:7.0f}", flush=True)
+    for size in given.size:
+        measure(size, given.model, given.pairs, given.arms)
 
 
 if __name__ == "__main__":

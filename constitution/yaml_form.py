@@ -24,6 +24,7 @@ _HEADER = """\
 # `hash` covers all that means something, so not the lines. 0 is the first precedence.
 """
 _MAX_BYTES = 8_000_000
+_LINE_BREAKS = frozenset("\x85\u2028\u2029")
 
 
 class _Part(BaseModel):
@@ -76,6 +77,8 @@ class _Dumper(yaml.SafeDumper):
 def _quote_lookalikes(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Quotes text our reader would take for something else, such as `4e-4`."""
     style = None if isinstance(read_plain(text), str) else "'"
+    if set(text) & _LINE_BREAKS:
+        style = '"'  # only there are they written as escapes; else U+0085 comes back as a space
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..evaluation.result import Evaluation
 from .files import hash_path, write_atomically, write_json
+from .memory import return_memory
 from .stage import (
     Context,
     Stage,
@@ -119,7 +120,8 @@ def _make_training(context: Context) -> str:
         output=context.run.training,
         on_progress=context.progress.update,
     )
-    return f"{result.steps} steps in {result.seconds:.0f} s"
+    return_memory()
+    return f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
 
 
 # --- evaluation

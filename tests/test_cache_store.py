@@ -57,6 +57,34 @@ def test_one_bad_row_stores_nothing() -> None:
         assert store.count("call") == 0
 
 
+def test_many_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    # SQLite does not wait by itself while several change a new file to its log form.
+    problems: list[StoreError] = []
+
+    def open_and_write(path: Path, number: int, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            with Store(path) as store:
+                store.put_many("call", {str(number): number})
+        except StoreError as error:
+            problems.append(error)
+
+    for turn in range(15):
+        path = tmp_path / f"{turn}.sqlite"
+        together = threading.Barrier(8)
+        threads = [
+            threading.Thread(target=open_and_write, args=(path, number, together))
+            for number in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not problems
+        with Store(path) as store:
+            assert store.count("call") == 8
+
+
 def test_two_processes_write_the_same_file(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     running = [

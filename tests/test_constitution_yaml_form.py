@@ -57,6 +57,7 @@ TEXT = st.text(
 @example(["4e-4", "no", "010"])
 @example(["~", "- a: b", "#"])
 @example(["\u2028", "\x85 tab\there", "a\n\nb\n"])
+@example(["\x85", "a\x85", "\u2029"])
 @example(["$statement", "'\"", "*x &y !z"])
 def test_any_text_survives_the_file_form(texts: list[str]) -> None:
     first = replace(SHIPPED.principles[0], situation=texts[0], critique=texts[1], revise=texts[2])

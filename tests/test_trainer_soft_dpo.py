@@ -97,7 +97,7 @@ def test_certain_labels_give_trls_own_loss_and_gradient(
 
 
 def test_weight_and_label_of_each_row_reach_the_loss(model: str, tmp_path: Path) -> None:
-    _, trainer, batch = trainer_and_batch(model, tmp_path / "out", sft_weight=0.0)
+    _, trainer, batch = trainer_and_batch(model, tmp_path / "out")
     first = float(trainer._compute_loss(trainer.model, batch, False))
     doubled = {**batch, "weight": 2 * batch["weight"]}
     assert float(trainer._compute_loss(trainer.model, doubled, False)) == pytest.approx(2 * first)

@@ -125,6 +125,7 @@ def make_trainer(
         processing_class=start.tokenizer,
         peft_config=_lora(config) if config.method == "lora" else None,
     )
+    trainer.soft_loss = config.soft_loss
     trainer.remove_callback(PrinterCallback)
     policy: Any = trainer.model
     for module in policy.modules():

@@ -61,8 +61,14 @@ class TrainConfig(BaseModel):
     reached the first word of an answer, where a small model decides to refuse or not.
     """
 
+    soft_loss: Literal["cross_entropy", "geometric"] = "cross_entropy"
+    """How a label's uncertainty enters the loss: binary cross-entropy, or GDPO's geometric form."""
+
     sft_weight: float = Field(default=0.3, ge=0)
     """Weight of the chosen answer's mean negative log-likelihood (nats per token), added."""
+
+    share_prompts: bool = True
+    """Compute a prompt once for both answers, where the model can; the same up to rounding."""
 
     warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps in which the rate rises linearly from 0, in [0, 1)."""

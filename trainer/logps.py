@@ -7,6 +7,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
+from .shared_prefix import largest_allowed, share_prompts, why_not_shared
+
 _ROWS_PER_GROUP = 8
 _SCALED = (
     "final_logit_softcapping",
@@ -24,7 +26,8 @@ def completion_logps(
 
     On one CPU process rows are run in groups of about the same length, each padded
     only to its own longest row, and the output layer sees completion positions
-    only. Elsewhere the whole batch goes through TRL's fused output layer.
+    only; where `trainer.shares_prompts`, both answers of a pair follow one prompt.
+    Elsewhere the whole batch goes through TRL's fused output layer.
 
     Args:
         trainer: The `DPOTrainer` that owns the model.
@@ -45,6 +48,9 @@ def completion_logps(
             fused_lm_head=True,
         )
         return output.log_probs.sum(dim=1), tokens
+    if trainer.shares_prompts:
+        with trainer.accelerator.autocast():
+            return _shared_logps(_causal(trainer), batch), tokens
     lengths = batch["attention_mask"].sum(dim=1)
     order = lengths.argsort(stable=True)
     groups = []
@@ -67,6 +73,69 @@ def _group_logps(
     logits = causal.get_output_embeddings()(hidden.last_hidden_state[:, :-1][scored])  # (M, V)
     token_logps = -F.cross_entropy(logits.float(), ids[:, 1:][scored], reduction="none")  # (M,)
     return torch.zeros(scored.shape).masked_scatter(scored, token_logps).sum(dim=1)
+
+
+def _shared_logps(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Log-probs of all 2B answers, in groups of pairs of about the same length, (2B,)."""
+    pairs = batch["input_ids"].shape[0] // 2
+    lengths = batch["attention_mask"].sum(dim=1)
+    order = (lengths[:pairs] + lengths[pairs:]).argsort(stable=True)
+    found = torch.zeros(2 * pairs)
+    for some in torch.split(order, _ROWS_PER_GROUP // 2):
+        rows = torch.cat([some, some + pairs])
+        width = int(lengths[rows].max())
+        part = {
+            name: batch[name][rows, :width]
+            for name in ("input_ids", "attention_mask", "completion_mask")
+        }
+        found = found.index_add(0, rows, _shared_group_logps(causal, part))
+    return found
+
+
+def _shared_group_logps(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    rows = share_prompts(batch)
+    hidden = causal.base_model(
+        input_ids=rows.ids, attention_mask=rows.mask, position_ids=rows.positions, use_cache=False
+    ).last_hidden_state.flatten(0, 1)  # (B * S, D)
+    logits = causal.get_output_embeddings()(hidden[rows.predictors])  # (M, V)
+    token_logps = -F.cross_entropy(logits.float(), rows.targets, reduction="none")  # (M,)
+    return torch.zeros(batch["input_ids"].shape[0]).index_add(0, rows.owners, token_logps)
+
+
+def choose_layout(trainer: Any, rows: list[dict[str, Any]]) -> str:
+    """Lets the trainer share prompts where the model can, and says what it does.
+
+    A model that looks able is tried on two pairs, both ways; it shares if every
+    answer has the same log-prob up to rounding.
+
+    Args:
+        trainer: The trainer, its adapter still fresh.
+        rows: Tokenized pairs.
+
+    Returns:
+        "prompts shared", or "plain batches: " and the reason.
+    """
+    trainer.shares_prompts = False
+    if not _runs_direct(trainer):
+        return "plain batches: prompts are shared on one CPU process only"
+    reason = why_not_shared(_causal(trainer))
+    if reason:
+        return f"plain batches: {reason}"
+    tried = [{**row, "ref_chosen_logps": 0.0, "ref_rejected_logps": 0.0} for row in rows[:2]]
+    batch = trainer.data_collator(tried)
+    was_training = trainer.model.training
+    trainer.model.eval()
+    with torch.no_grad():
+        plain, tokens = completion_logps(trainer, trainer.model, batch)
+        trainer.shares_prompts = True
+        shared, _ = completion_logps(trainer, trainer.model, batch)
+    trainer.model.train(was_training)
+    worst = float(((plain - shared).abs() / tokens).max())
+    allowed = largest_allowed(next(trainer.model.parameters()).dtype)
+    if worst > allowed:
+        trainer.shares_prompts = False
+        return f"plain batches: shared prompts change log-probs by {worst:.2g} nats per token"
+    return "prompts shared"
 
 
 def _causal(trainer: Any) -> Any:

@@ -87,8 +87,9 @@ def attach_reference_logps(
     Raises:
         TrainingError: The reference gives a log-prob that is not finite.
     """
-    # The same weights give other values when they are multiplied in another type.
-    computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision}"
+    # The same weights give other values when they are multiplied in another type or layout.
+    layout = "shared" if trainer.shares_prompts else "plain"
+    computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision} {layout}"
     keys = [_key(row, computed_in) for row in rows]
     known = store.get_many("reference", keys)
     done = 0

@@ -31,6 +31,9 @@ class TrainedModel:
         steps: Optimizer steps in all.
         pairs: Pairs trained on.
         too_long: Pairs left out because they exceeded `max_length`.
+        reference_seconds: Of them, the reference pass; near 0 where the store had it.
+        training_seconds: Of them, the steps; loading and saving are in neither.
+        layout: Whether a prompt was computed once for both answers, and why if not.
     """
 
     path: Path
@@ -42,6 +45,9 @@ class TrainedModel:
     steps: int
     pairs: int
     too_long: int
+    reference_seconds: float = 0.0
+    training_seconds: float = 0.0
+    layout: str = ""
 
     def load(self, *, dtype: str = "auto", batch_size: int = 32) -> LocalModel:
         """The trained model, ready to answer and score; an adapter is merged in.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
@@ -14,9 +14,15 @@ from ..errors import TrainingError
 from .checkpoint import seal
 from .logps import completion_logps
 
+SoftLoss = Literal["cross_entropy", "geometric"]
+
 
 def soft_dpo_loss(
-    delta: torch.Tensor, p_chosen: torch.Tensor, weight: torch.Tensor, beta: float
+    delta: torch.Tensor,
+    p_chosen: torch.Tensor,
+    weight: torch.Tensor,
+    beta: float,
+    form: SoftLoss = "cross_entropy",
 ) -> torch.Tensor:
     """Loss of each pair under an uncertain label.
 
@@ -26,16 +32,23 @@ def soft_dpo_loss(
     "A note on DPO with noisy preferences", 2023). For p < 1 the loss is smallest at
     `beta d = log(p / (1 - p))`, so a margin is not pushed without end.
 
+    `geometric` is GDPO (Furuta et al. 2024, "Geometric-averaged preference optimization
+    for soft preference labels", eq. 12): `-w log sig(beta (2p - 1) d)`. An uncertain
+    label has a smaller gradient, none at p = 0.5, and no margin is too large.
+
     Args:
         delta: Log-ratio of chosen minus log-ratio of rejected, nats, (B,).
         p_chosen: Probability that chosen is better, in [0.5, 1], (B,).
         weight: Relative weight, above 0, (B,).
         beta: DPO's beta.
+        form: How uncertainty enters.
 
     Returns:
         Loss per pair, (B,). Weights are not normalised: their mean scales the step.
     """
     logits = beta * delta
+    if form == "geometric":
+        return -weight * F.logsigmoid((2 * p_chosen - 1) * logits)
     return -weight * (p_chosen * F.logsigmoid(logits) + (1 - p_chosen) * F.logsigmoid(-logits))
 
 
@@ -59,7 +72,33 @@ class SoftDPOTrainer(DPOTrainer):
     Expects tokenized rows (`rows.py`) with reference log-probs already attached
     (`reference.py`). Losses other than `sigmoid` and `sft` go to TRL unchanged, and
     then ignore label and weight.
+
+    A step's loss is its sum over pairs divided by the step's pairs (SFT: by the step's
+    chosen tokens), over all passes of gradient accumulation and all processes. So one
+    pass of eight pairs and eight passes of one give the same step.
     """
+
+    shares_prompts = False
+    soft_loss: SoftLoss = "cross_entropy"
+
+    def get_batch_samples(
+        self, epoch_iterator: Any, num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """Notes the whole step's totals in each of its batches."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches and "p_chosen" in batches[0]:
+            totals = torch.tensor(
+                [
+                    float(sum(len(batch["p_chosen"]) for batch in batches)),
+                    float(sum(_chosen_tokens(batch) for batch in batches)),
+                ],
+                device=device,
+            )
+            # The mean over processes: gradients are averaged over them, too.
+            totals = self.accelerator.reduce(totals, reduction="mean") / len(batches)
+            for batch in batches:
+                batch["step_totals"] = totals
+        return batches, items
 
     def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
         return dataset  # rows come tokenized; TRL would render and cut them its own way
@@ -73,6 +112,7 @@ class SoftDPOTrainer(DPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], outputs: bool) -> Any:
         batch = dict(inputs)
         p_chosen, weight = batch.pop("p_chosen"), batch.pop("weight")  # (B,)
+        totals = batch.pop("step_totals", None)  # pairs and tokens per pass
         if outputs or not set(self.loss_types) <= {"sigmoid", "sft"}:
             stock: Any = super()._compute_loss  # untyped
             return stock(model, batch, outputs)
@@ -81,9 +121,12 @@ class SoftDPOTrainer(DPOTrainer):
         chosen_ratio = chosen - batch["ref_chosen_logps"]
         rejected_ratio = rejected - batch["ref_rejected_logps"]
         delta = chosen_ratio - rejected_ratio
+        if totals is None:
+            totals = torch.stack([torch.tensor(len(delta)), tokens.chunk(2)[0].sum().cpu()])
+        losses = soft_dpo_loss(delta, p_chosen, weight, self.beta, self.soft_loss)
         parts = {
-            "sigmoid": soft_dpo_loss(delta, p_chosen, weight, self.beta).mean(),
-            "sft": -chosen.sum() / tokens.chunk(2)[0].sum(),  # mean over tokens, as in TRL
+            "sigmoid": losses.sum() / totals[0],
+            "sft": -(weight * chosen).sum() / totals[1],  # mean over tokens, as in TRL
         }
         loss = torch.stack(
             [parts[kind] * w for kind, w in zip(self.loss_types, self.loss_weights, strict=True)]
@@ -127,6 +170,11 @@ class SoftDPOTrainer(DPOTrainer):
         # Past DPOTrainer's version, which writes a model card at every checkpoint.
         Trainer._save_checkpoint(self, model, trial)
         seal(str(self.args.output_dir), self.state.global_step)
+
+
+def _chosen_tokens(batch: dict[str, torch.Tensor]) -> int:
+    mask = batch["completion_mask"]
+    return int(mask[: len(mask) // 2, 1:].sum())
 
 
 def loss_arguments(sft_weight: float) -> dict[str, Any]:

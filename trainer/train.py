@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ..preferences.pair import Pair
 from .assembly import Start, compute_dtype, load_start, make_trainer, plan_steps, quiet, threads
 from .checkpoint import latest_complete, write_json
 from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+from .logps import choose_layout
 from .progress import TrainingJournal, shown, stop_at_step_end
 from .reference import attach_reference_logps, pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
@@ -93,8 +95,8 @@ def train(
             pin_reference(folder, fingerprint, start.base)
             _claim(folder, config, hash_pairs(found))
             if not (folder / RESULT_FILE).exists():
-                steps = _run(start, rows, config, folder, fingerprint, store, report)
-                _save_result(folder, start, rows, config, fingerprint, steps, started)
+                done = _run(start, rows, config, folder, fingerprint, store, report)
+                _save_result(folder, start, rows, config, fingerprint, done, started)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemoryError(
             f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
@@ -103,6 +105,16 @@ def train(
         ) from error
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return TrainedModel.read(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What `_run` has to say of itself."""
+
+    steps: int
+    layout: str
+    reference_seconds: float
+    training_seconds: float
 
 
 def _claim(folder: Path, config: TrainConfig, pairs_hash: str) -> None:
@@ -138,13 +150,17 @@ def _run(
     fingerprint: str,
     store: Store | None,
     report: _Report,
-) -> int:
-    """Reference pass and training; saves the weights and returns the steps."""
+) -> _Done:
+    """Reference pass and training; saves the weights."""
     from datasets import Dataset
 
     checkpoints = folder / "checkpoints"
     trainer = make_trainer(start, rows.rows, config, checkpoints)
+    layout = "plain batches: share_prompts is off"
+    if config.share_prompts:
+        layout = choose_layout(trainer, list(rows.rows))
     values = store or Store(folder / "reference.sqlite")
+    began = time.perf_counter()
     try:
         complete = attach_reference_logps(
             trainer, rows.rows, fingerprint, values, lambda n, of: report("reference", n, of)
@@ -153,6 +169,7 @@ def _run(
         if store is None:
             values.close()
     trainer.train_dataset = Dataset.from_list(complete)
+    referred = time.perf_counter()
     last = latest_complete(checkpoints)
     journal = TrainingJournal(
         folder / "metrics.jsonl", last[1] if last else 0, lambda n, of: report("training", n, of)
@@ -166,8 +183,10 @@ def _run(
                 f"a checkpoint cannot be written to {checkpoints}: {error}. Free some disk space, "
                 "then run the same command again: it goes on from the last whole one."
             ) from error
+    trained = time.perf_counter()
     _save_weights(trainer, start, folder / ("adapter" if config.method == "lora" else "model"))
-    return int(trainer.state.global_step)
+    steps = int(trainer.state.global_step)
+    return _Done(steps, layout, referred - began, trained - referred)
 
 
 def _save_weights(trainer: Any, start: Start, target: Path) -> None:
@@ -193,7 +212,7 @@ def _save_result(
     rows: Rows,
     config: TrainConfig,
     fingerprint: str,
-    steps: int,
+    done: _Done,
     started: float,
 ) -> None:
     result = TrainedModel(
@@ -203,8 +222,11 @@ def _save_result(
         reference=fingerprint,
         metrics=folder / "metrics.jsonl",
         seconds=time.perf_counter() - started,
-        steps=steps,
+        steps=done.steps,
         pairs=len(rows.rows),
         too_long=rows.too_long,
+        reference_seconds=done.reference_seconds,
+        training_seconds=done.training_seconds,
+        layout=done.layout,
     )
     result.save(folder)

@@ -1,0 +1,92 @@
+"""Peak memory of a training against `memory_need`'s estimate, one process each.
+
+    python benchmarks/memory.py
+
+On a CPU the peak is the process's largest resident size, on a GPU what torch allocated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CASES: list[dict[str, object]] = [
+    {"batch_size": 2, "filler": 1},
+    {"batch_size": 4, "filler": 1},
+    {"batch_size": 8, "filler": 1},
+    {"batch_size": 4, "filler": 12},
+    {"batch_size": 4, "filler": 1, "share_prompts": False},
+    {"batch_size": 4, "filler": 1, "dtype": "float32"},
+    {"batch_size": 4, "filler": 1, "method": "full"},
+]
+
+
+def one(case: dict[str, object]) -> None:
+    """Trains four steps and prints peak and estimate as JSON."""
+    import torch
+    from anlage.benchmarks.train import make_pairs
+    from anlage.llm.embedded import resolve_model
+    from anlage.trainer.assembly import load_start
+    from anlage.trainer.config import TrainConfig
+    from anlage.trainer.memory import memory_need, read_shape
+    from anlage.trainer.rows import tokenize
+    from anlage.trainer.train import train
+
+    settings = {key: value for key, value in case.items() if key != "filler"}
+    config = TrainConfig.model_validate(
+        {**settings, "epochs": 1, "max_steps": 4, "scheduler": "constant"}
+    )
+    pairs = make_pairs(32, int(str(case["filler"])))
+    folder = resolve_model("smollm2-135m")
+    rows = tokenize(pairs, load_start("smollm2-135m", config).tokenizer, config.max_length).rows
+    need = memory_need(read_shape(folder), rows, config)
+    with tempfile.TemporaryDirectory() as output:
+        train(
+            pairs,
+            model="smollm2-135m",
+            config=config,
+            output=Path(output) / "out",
+            on_progress=lambda done, total: None,
+        )
+    if torch.cuda.is_available():
+        peak = float(torch.cuda.max_memory_allocated())
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    parts = [need.weights, need.trained, need.activations, need.logits, need.runtime]
+    print(json.dumps({"peak": peak, "need": need.total, "parts": parts}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", help="internal: one case as JSON")
+    given = parser.parse_args()
+    if given.case:
+        one(json.loads(given.case))
+        return
+    print(f"{datetime.date.today()}, {platform.machine()}\n")
+    print("| case | measured GB | estimate GB | ratio |\n|---|---|---|---|")
+    for case in CASES:
+        done = subprocess.run(
+            [sys.executable, __file__, "--case", json.dumps(case)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found = json.loads(done.stdout.splitlines()[-1])
+        name = ", ".join(f"{key} {value}" for key, value in case.items())
+        print(
+            f"| {name} | {found['peak'] / 1e9:.2f} | {found['need'] / 1e9:.2f} | "
+            f"{found['need'] / found['peak']:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

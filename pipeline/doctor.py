@@ -1,0 +1,162 @@
+"""Everything that can be checked of a run before it costs anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelNotFoundError, Problem, TrainingError
+from ..llm.embedded import resolve_model
+from ..preferences.dataset import Pairs
+from ..preferences.pair import Pair
+from ..prompts.prompt import Prompt
+from ..trainer.memory import MemoryNeed, available_memory, memory_need, read_shape
+from ..trainer.preflight import preflight
+from ..trainer.rows import tokenize
+from .config import RunConfig
+from .stage import evaluation_prompts, training_prompts
+
+MEMORY_MARGIN = 0.8
+"""Share of the free memory from which on it is called tight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a decoded row.
+
+    Attributes:
+        text: As the tokenizer decodes it.
+        trained: Whether the loss looks at it.
+    """
+
+    text: str
+    trained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What the doctor found.
+
+    Attributes:
+        problems: Errors first.
+        pairs: Pairs looked at.
+        built: Whether they are the run's own; else stand-ins made from its prompts, on
+            which orientation and duplicates say nothing.
+        row: One chosen answer with its prompt, token by token; empty without a model.
+        need: Estimated memory, bytes; None without a model whose sizes can be read.
+    """
+
+    problems: tuple[Problem, ...]
+    pairs: int
+    built: bool
+    row: tuple[Token, ...]
+    need: MemoryNeed | None
+
+
+def diagnose(config: RunConfig, folder: Path | None = None) -> Diagnosis:
+    """Checks a run's training before anything is generated or loaded.
+
+    Pairs are the run's own where they have been built. Before that, one stand-in
+    pair per training prompt answers for lengths and schedule.
+
+    Args:
+        config: The run's config.
+        folder: The run's directory; the one the config names if None.
+
+    Raises:
+        ConfigurationError: The prompts cannot be read.
+        PairError: The run's pairs cannot be read.
+    """
+    evaluation = evaluation_prompts(config)
+    path = (folder or Path(config.runs) / config.name) / "30_pairs.jsonl"
+    built = path.is_file()
+    pairs = list(Pairs.load(path)) if built else _stand_ins(training_prompts(config))
+    try:
+        model = resolve_model(config.model)
+    except ModelNotFoundError as error:
+        problem = Problem("T011", "error", "model", 0, str(error))
+        return Diagnosis((problem,), len(pairs), built, (), None)
+    from transformers import AutoTokenizer
+
+    tokenizer: Any = AutoTokenizer.from_pretrained(str(model), trust_remote_code=False)
+    problems = preflight(
+        pairs,
+        tokenizer,
+        config.training,
+        evaluation=evaluation,
+        stops=_stops(model),
+        real_answers=built,
+    )
+    row: tuple[Token, ...] = ()
+    need = None
+    try:
+        rows = tokenize(pairs, tokenizer, config.training.max_length).rows
+        row = _decoded(rows[0], tokenizer)
+        need = memory_need(read_shape(model), rows, config.training)
+        problems += _memory(need, available_memory(), config)
+    except (TrainingError, KeyError, OSError, ValueError):
+        pass  # preflight has said why there are no rows; unknown sizes give no estimate
+    order = {"error": 0, "warning": 1, "info": 2}
+    found = sorted(problems, key=lambda problem: (order[problem.severity], problem.code))
+    return Diagnosis(tuple(found), len(pairs), built, row, need)
+
+
+def _stand_ins(prompts: Sequence[Prompt]) -> list[Pair]:
+    answers = ("I can help with that, step by step. " * 4, "That is how it is done, I think. " * 4)
+    return [
+        Pair(
+            prompt_id=prompt.id,
+            prompt=prompt.messages,
+            chosen=answers[0].strip(),
+            rejected=answers[1].strip(),
+            p_chosen=0.95,
+            weight=1.0,
+            principles=(),
+            failure_mode=prompt.failure_mode,
+            role=prompt.role,
+            builder="stand-in",
+            round=0,
+            calls={},
+        )
+        for prompt in prompts
+    ]
+
+
+def _stops(model: Path) -> list[int] | None:
+    for name in ("generation_config.json", "config.json"):
+        path = model / name
+        if path.is_file():
+            stops = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+            if stops is not None:
+                return [int(stop) for stop in (stops if isinstance(stops, list) else [stops])]
+    return None
+
+
+def _decoded(row: dict[str, Any], tokenizer: Any) -> tuple[Token, ...]:
+    return tuple(
+        Token(str(tokenizer.decode([token])), trained)
+        for ids, trained in ((row["prompt_ids"], False), (row["chosen_ids"], True))
+        for token in ids
+    )
+
+
+def _memory(need: MemoryNeed, free: float, config: RunConfig) -> list[Problem]:
+    if need.total <= MEMORY_MARGIN * free:
+        return []
+    fits = need.total <= free
+    message = (
+        f"training needs about {need.total / 1e9:.1f} GB (weights {need.weights / 1e9:.1f}, "
+        f"trained {need.trained / 1e9:.1f}, activations {need.activations / 1e9:.1f}, logits "
+        f"{need.logits / 1e9:.1f}), and {free / 1e9:.1f} GB are free"
+    )
+    batch = config.training.batch_size
+    fix = (
+        f"lower training.batch_size (now {batch}) and raise gradient_accumulation by the same "
+        "factor"
+        if batch > 1
+        else "use method lora, a smaller model or a larger machine"
+    )
+    return [Problem("T010", "warning" if fits else "error", "training", 0, message, fix)]
