@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console, RenderableType
 
-from .archetypes.draft import new_archetype, write_new
+from .archetypes.draft import new_archetype
 from .archetypes.loader import LIBRARY, load_archetypes
 from .archetypes.validation import suggestion
 from .cli_interchange import export_command, import_command
+from .cli_refine import refine
 from .constitution.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card
 from .constitution.compiler import compile_constitution
 from .constitution.diff import diff as diff_sides
 from .constitution.diff_text import diff_text
 from .constitution.side import load_revision, load_side
 from .errors import ConfigurationError, Problem
-from .llm.embedded import EMBEDDED
 from .prompts.coverage import coverage as count_coverage
 from .prompts.coverage_picture import draw_coverage
 from .prompts.coverage_text import coverage_text
@@ -102,35 +101,6 @@ def coverage(
         draw_coverage(found, out)
         console.print(f"Picture: {out}", highlight=False)
     if found.gaps:
-        raise typer.Exit(1)
-
-
-def refine(
-    model: Annotated[str, typer.Argument(help="smollm2-135m, a folder, a hub id or scripted.")] = (
-        EMBEDDED
-    ),
-    archetype: Annotated[str | None, typer.Option(help="Only this archetype.")] = None,
-    path: _Path = None,
-    out: Annotated[Path | None, typer.Option(help="Patch to write; else printed.")] = None,
-    samples: Annotated[int, typer.Option(min=1, max=16, help="Proposals per sentence.")] = 2,
-) -> None:
-    """Ask a model for better wording, as a patch you may apply; no file is changed."""
-    from .critic.refine import refine as propose
-    from .critic.refine_text import refinement_text
-    from .llm.models import load_model
-
-    source = path or LIBRARY
-    load_archetypes(source, only=None if archetype is None else [archetype])
-    with console.status("asking the model"):
-        found = asyncio.run(
-            propose(load_model(model), source, archetype=archetype, samples=samples)
-        )
-    if found.patch and out is not None:
-        write_new(out, found.patch)
-    elif found.patch:
-        print(found.patch, end="")
-    Console(stderr=True).print(refinement_text(found, out), highlight=False)
-    if not found.patch:
         raise typer.Exit(1)
 
 

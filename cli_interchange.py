@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from .archetypes.draft import archetype_id, write_new
+from .archetypes.draft import write_new
 from .archetypes.loader import LIBRARY
 from .constitution.compiler import compile_constitution
-from .constitution.interchange.draft import draft_archetype, lost_lines
+from .constitution.interchange.draft import draft_archetype, draft_id, lost_lines
 from .constitution.interchange.formats import (
     ANNOTATED_PAIRS,
     FORMATS,
@@ -20,7 +19,7 @@ from .constitution.interchange.formats import (
     export,
     get_format,
 )
-from .constitution.interchange.json_text import parse_json, read_source
+from .constitution.interchange.json_text import dump, parse_json, read_source
 from .constitution.principle import Constitution
 from .errors import ConfigurationError, Problem
 
@@ -49,8 +48,8 @@ def export_command(
         print(text, end="")
     else:
         write_new(out, text)
-        console.print(f"{out}: {len(constitution)} principles.", highlight=False)
-    console.print(lost_lines(lost), markup=False, highlight=False, soft_wrap=True)
+        _say(f"{out}: {len(constitution)} principles.")
+    _say(lost_lines(lost))
 
 
 def import_command(
@@ -69,27 +68,44 @@ def import_command(
         _import_pairs(text, file, out)
         return
     if kind == ANNOTATED_PAIRS:
-        from .preferences.annotated_pairs import principles_of
+        from .preferences.annotated_pairs_reader import principles_of
 
         imported = principles_of(parse_json(text, str(file)), str(file))
     else:
         imported = get_format(kind).read(text, str(file))
-    identifier = archetype_id(file.stem) or "imported"
-    is_file = out.suffix in {".yaml", ".yml"}
-    target = out if is_file else out / f"{identifier}.yaml"
-    draft = draft_archetype(
-        imported, name=target.stem if is_file else file.stem, source=file.name, target=target
-    )
+    target = _draft_file(out, file)
+    draft = draft_archetype(imported, name=target.stem, source=file.name, target=target)
     write_new(target, draft)
-    count = len(imported.rules)
-    console.print(f"{target}: {count} principles read as {kind}; a draft.", highlight=False)
+    _say(f"{target}: {len(imported.rules)} principles read as {kind}; a draft.")
     if imported.lost:
-        console.print(lost_lines(imported.lost), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"`anlage lint {target}` says what is still missing.", highlight=False)
+        _say(lost_lines(imported.lost))
+    _say(f"`anlage lint {target}` says what is still missing.")
+
+
+def _draft_file(out: Path, source: Path) -> Path:
+    """Where a draft goes: `out` itself, or a file in it named after its source.
+
+    Raises:
+        ConfigurationError: `out` is named like a file that holds no archetype.
+    """
+    if out.suffix in {".yaml", ".yml"}:
+        return out
+    if out.suffix in {".json", ".jsonl", ".txt", ".md"}:
+        message = f"an archetype draft is YAML, not {out.suffix}"
+        fix = "give a folder or a name that ends in .yaml"
+        raise ConfigurationError([Problem("I002", "error", str(out), 0, message, fix)])
+    name = draft_id(source.stem)
+    if (LIBRARY / f"{name}.yaml").exists():
+        name += "_imported"
+    return out / f"{name}.yaml"
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, list[str]]:
-    from .preferences.annotated_pairs import LOST, to_annotated_pairs
+    from .preferences.annotated_pairs import to_annotated_pairs
     from .preferences.dataset import Pairs
 
     if pairs is None:
@@ -97,16 +113,17 @@ def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, lis
         message = "annotated pairs hold comparisons, and none were given"
         raise ConfigurationError([Problem("I003", "error", "export icai", 0, message, fix)])
     loaded = Pairs.load(pairs)
-    data = to_annotated_pairs(loaded, constitution.principles, name=pairs.stem)
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n", list(LOST)
+    data, lost = to_annotated_pairs(loaded, constitution.principles, name=pairs.stem)
+    return dump(data), lost
 
 
 def _import_pairs(text: str, file: Path, out: Path) -> None:
-    from .preferences.annotated_pairs import from_annotated_pairs
+    from .preferences.annotated_pairs_reader import from_annotated_pairs
     from .preferences.dataset import Pairs
 
     pairs, lost = from_annotated_pairs(parse_json(text, str(file)), str(file))
     write_new(out, "")
     Pairs(pairs).save(out)
-    console.print(f"{out}: {len(pairs)} pairs.", highlight=False)
-    console.print(lost_lines(lost), markup=False, highlight=False, soft_wrap=True)
+    _say(f"{out}: {len(pairs)} pairs.")
+    if lost:
+        _say(lost_lines(lost))

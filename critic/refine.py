@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..archetypes.loader import Reading, read_archetypes
+from ..archetypes.loader import Reading, read_archetypes, select_archetypes
 from ..archetypes.schema import AuthoredPrinciple
-from ..constitution.linter import lint_archetypes
+from ..constitution.linter import objections
 from ..errors import ArchetypeError
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message
+from .patch import unified_patch
+from .same_rule import Wordings, not_the_same
 from .wording_check import tidy, unfit
 from .yaml_edit import replace_text
 
@@ -29,6 +31,8 @@ _ASKS: Mapping[str, str] = {
         "Reply with that sentence alone."
     ),
 }
+_OTHER_RULE = "Write the year in the first line of every table."
+"""The control where an archetype has a single principle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Proposal:
     field: str
     old: str
     new: str
-    reason: str
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -80,13 +84,15 @@ async def refine(
     archetype: str | None = None,
     samples: int = 2,
     max_tokens: int = 80,
+    on_archetype: Callable[[str], None] | None = None,
 ) -> Refinement:
     """Asks for another wording of each principle's statement and negative.
 
     A proposal is kept if it is a rewording (not the old text, not chat around it,
-    not another subject) and the linter has nothing new to say about a copy of the
-    file that holds it. The first sample that passes is taken. Requests the author
-    wrote and situations are left alone.
+    not another subject), if the model itself tells it from another rule (see
+    `not_the_same`), and if the linter has nothing new to say about the files with
+    it. The first sample that passes is taken. Requests the author wrote and
+    situations are left alone.
 
     Args:
         model: Who is asked.
@@ -94,29 +100,54 @@ async def refine(
         archetype: Only this archetype's id.
         samples: Proposals per sentence: the first greedy, the others drawn at 0.8.
         max_tokens: Most new tokens of one.
+        on_archetype: Called with the id of each archetype before it is asked about.
 
     Raises:
-        ArchetypeError: The files do not validate.
+        ArchetypeError: The files do not validate, or none has this id.
 
     Not covered: whether the new wording is better. The author reads the patch.
     """
     readings, problems = read_archetypes(path)
     if problems:
         raise ArchetypeError(problems)
+    chosen = select_archetypes(readings, path, None if archetype is None else [archetype])
     found = Refinement()
-    for reading in readings:
-        if reading.archetype is None or archetype not in (None, reading.archetype.id):
+    for place, reading in enumerate(readings):
+        if reading.archetype is None or reading.archetype not in chosen:
             continue
-        slots = [(p, name) for p in reading.archetype.principles for name in FIELDS]
-        requests = [
-            _request(principle, name, sample, max_tokens)
-            for principle, name in slots
-            for sample in range(samples)
-        ]
-        answers = await model.complete(requests)
-        grouped = [answers[i : i + samples] for i in range(0, len(answers), samples)]
-        found.patch += _refine_file(reading, slots, grouped, found.proposals)
+        if on_archetype is not None:
+            on_archetype(reading.archetype.id)
+        proposals = await _propose(model, reading, samples, max_tokens)
+        edit = _Edit(readings, place)
+        found.proposals += [edit.take(proposal) for proposal in proposals]
+        found.patch += unified_patch(edit.before, edit.text, reading.path)
     return found
+
+
+async def _propose(model: Model, reading: Reading, samples: int, max_tokens: int) -> list[Proposal]:
+    """All proposals for one archetype; those no rewording have their reason."""
+    assert reading.archetype is not None
+    principles = reading.archetype.principles
+    slots = [(index, name) for index in range(len(principles)) for name in FIELDS]
+    asked = [(index, name, sample) for index, name in slots for sample in range(samples)]
+    answers = await model.complete(
+        [_request(principles[index], name, sample, max_tokens) for index, name, sample in asked]
+    )
+    proposals: list[Proposal] = []
+    doubtful: list[tuple[int, str]] = []
+    for (index, name, _), answer in zip(asked, answers, strict=True):
+        principle = principles[index]
+        old = getattr(principle, name)
+        new = tidy(("Don't" if name == "negative" else "") + answer.text)
+        reason = _failed(answer) or unfit(old, new, situation=principle.situation)
+        full = f"{reading.archetype.id}/{principle.id}"
+        if not reason:
+            doubtful.append((len(proposals), _control(principles, index, name)))
+        proposals.append(Proposal(full, name, old, new, reason))
+    items = [Wordings(proposals[i].old, proposals[i].new, control) for i, control in doubtful]
+    for (i, _), reason in zip(doubtful, await not_the_same(model, items), strict=True):
+        proposals[i] = replace(proposals[i], reason=reason)
+    return proposals
 
 
 def _request(principle: AuthoredPrinciple, name: str, sample: int, max_tokens: int) -> Request:
@@ -135,74 +166,56 @@ def _request(principle: AuthoredPrinciple, name: str, sample: int, max_tokens: i
     )
 
 
-def _refine_file(
-    reading: Reading,
-    slots: Sequence[tuple[AuthoredPrinciple, str]],
-    answers: Sequence[Sequence[Completion]],
-    proposals: list[Proposal],
-) -> str:
-    """The patch of one file; every proposal goes to `proposals` with its fate."""
-    assert reading.archetype is not None
-    before = reading.path.read_text(encoding="utf-8")
-    text = before
-    known = _lint(text, reading.path.name)
-    for (principle, name), options in zip(slots, answers, strict=True):
-        old = getattr(principle, name)
-        for option in options:
-            new = tidy(("Don't" if name == "negative" else "") + option.text)
-            reason, edited = _try(text, reading, principle, (name, old, new), option, known)
-            full = f"{reading.archetype.id}/{principle.id}"
-            proposals.append(Proposal(full, name, old, new, reason))
-            if not reason:
-                text = edited
-                break
-    if text == before:
-        return ""
-    shown = _shown(reading.path)
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), text.splitlines(keepends=True), f"a/{shown}", f"b/{shown}"
-    )
-    return "".join(lines)
+def _failed(answer: Completion) -> str:
+    if answer.outcome.kind == "error":
+        return "the model failed"
+    return "cut at the token limit" if answer.finish == "length" else ""
 
 
-def _try(
-    text: str,
-    reading: Reading,
-    principle: AuthoredPrinciple,
-    change: tuple[str, str, str],
-    option: Completion,
-    known: Counter[tuple[str, str]],
-) -> tuple[str, str]:
-    """Why a proposal is dropped ("" if it is not), and the text that holds it."""
-    name, old, new = change
-    if option.outcome.kind == "error":
-        return "the model failed", text
-    if option.finish == "length":
-        return "cut at the token limit", text
-    reason = unfit(old, new)
-    if reason:
-        return reason, text
-    edited = replace_text(text, reading.path, principle.id, name, new)
-    if edited is None:
-        return "its lines in the file cannot be replaced safely", text
-    fresh = _lint(edited, reading.path.name) - known
-    if fresh:
-        code, message = min(fresh)
-        return f"linter {code}: {message}", text
-    return "", edited
+def _control(principles: Sequence[AuthoredPrinciple], index: int, name: str) -> str:
+    """The same field of the next principle: near in subject, but another rule."""
+    if len(principles) == 1:
+        return _OTHER_RULE
+    return str(getattr(principles[(index + 1) % len(principles)], name))
 
 
-def _lint(text: str, name: str) -> Counter[tuple[str, str]]:
-    """What the linter says of a text, without lines: they move."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / name
-        file.write_text(text, encoding="utf-8", newline="\n")
-        return Counter((problem.code, problem.message) for problem in lint_archetypes(file))
+class _Edit:
+    """One file that takes proposals one after the other, each under the linter's eyes."""
 
+    def __init__(self, readings: Sequence[Reading], place: int) -> None:
+        self.path = readings[place].path
+        self.before = self.path.read_bytes().decode("utf-8")
+        self.text = self.before
+        self._others = (list(readings[:place]), list(readings[place + 1 :]))
+        self._known = self._lint(self.text)
+        self._done: set[tuple[str, str]] = set()
 
-def _shown(path: Path) -> str:
-    """The file as `git apply` and `patch -p1` would find it from the working folder."""
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name
+    def take(self, proposal: Proposal) -> Proposal:
+        """The proposal with its fate; the text holds it if it is kept."""
+        slot = (proposal.principle, proposal.field)
+        if proposal.reason:
+            return proposal
+        if slot in self._done:
+            return replace(proposal, reason="one for the same sentence was kept already")
+        slug = proposal.principle.rpartition("/")[2]
+        edited = replace_text(self.text, self.path, slug, proposal.field, proposal.new)
+        if edited is None:
+            reason = "its lines in the file cannot be replaced safely"
+            return replace(proposal, reason=reason)
+        fresh = self._lint(edited) - self._known
+        if fresh:
+            code, message = min(fresh)
+            return replace(proposal, reason=f"linter {code}: {message}")
+        self.text = edited
+        self._done.add(slot)
+        return proposal
+
+    def _lint(self, text: str) -> Counter[tuple[str, str]]:
+        """What the linter says of all files with this text, without lines: they move."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / self.path.name
+            file.write_bytes(text.encode())
+            fresh, problems = read_archetypes(file)
+        before, after = self._others
+        problems = [*problems, *objections([*before, *fresh, *after])]
+        return Counter((p.code, re.sub(r":\d+", "", p.message)) for p in problems)

@@ -10,6 +10,18 @@ from rich.text import Text
 from .refine import Refinement
 
 
+def proposals_text(found: Refinement) -> RenderableType:
+    """Each proposal below the author's sentence, with its fate."""
+    lines: list[Text] = []
+    before = ("", "")
+    for proposal in found.proposals:
+        if (proposal.principle, proposal.field) != before:
+            before = (proposal.principle, proposal.field)
+            lines.append(Text(f"{proposal.principle}, {proposal.field}: {proposal.old}"))
+        lines.append(Text(f"  [{proposal.reason or 'kept'}] {proposal.new}"))
+    return Group(*lines)
+
+
 def refinement_text(found: Refinement, out: Path | None) -> RenderableType:
     """Counts, reasons, and what to do with the patch."""
     kept, total = len(found.kept), len(found.proposals)
@@ -21,6 +33,6 @@ def refinement_text(found: Refinement, out: Path | None) -> RenderableType:
         lines.append(Text(f"Read it first; it is a proposal. To take it over: {where}"))
     else:
         lines.append(
-            Text("No patch: no proposal was both a rewording and clean. A larger model may do it.")
+            Text("No patch: this model proposed nothing worth reading. A larger one may do it.")
         )
     return Group(*lines)

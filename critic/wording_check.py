@@ -6,15 +6,22 @@ import re
 
 from ..constitution.wording import content_words, jaccard
 
-MIN_SHARED = 0.15
+MIN_SHARED = 0.2
 """Least share of content words with the old text (Jaccard); below, it is another rule."""
+MAX_BORROWED = 0.5
+"""Most of a proposal's new content words that may come from the situation."""
 MAX_WORDS = 60
 _CHAT = re.compile(
     r"(?:sure|certainly|of course|here(?:'s| is| are)|okay|ok|the rule|rule|prohibition|situation|"
     r"revised|rewritten|as an ai|i am|i'm|i can|i will|i would)\b",
     re.IGNORECASE,
 )
+_ABOUT_RULES = re.compile(
+    r"\b(?:rules?|rephras\w+|prohibit\w*|situations?|guidelines?|this sentence|in other words)\b",
+    re.IGNORECASE,
+)
 _MARKUP = re.compile(r"[*_`#<>{}\[\]|]|https?:")
+_WORD = re.compile(r"\w+")
 
 
 def tidy(text: str) -> str:
@@ -25,13 +32,20 @@ def tidy(text: str) -> str:
     return line
 
 
-def unfit(old: str, new: str) -> str:
-    """Why a proposal is no rewording of the old text, or ""."""
+def unfit(old: str, new: str, *, situation: str = "") -> str:
+    """Why a proposal is no rewording of the old text, or "".
+
+    Args:
+        old: The author's sentence.
+        new: The proposal.
+        situation: When the rule applies; it stands in a field of its own, so a
+            proposal that repeats it says nothing new.
+    """
     if not new:
         return "empty"
-    if tidy(old).rstrip(".").lower() == new.rstrip(".").lower():
-        return "the same text again"
-    if _CHAT.match(new):
+    if _words(old) == _words(new):
+        return "the same words again"
+    if _CHAT.match(new) or (_ABOUT_RULES.search(new) and not _ABOUT_RULES.search(old)):
         return "talk about the rule, not the rule"
     if _MARKUP.search(new) or not new.isprintable():
         return "markup or special signs"
@@ -44,4 +58,12 @@ def unfit(old: str, new: str) -> str:
         return "repeats itself"
     if jaccard(content_words(old), content_words(new)) < MIN_SHARED:
         return "about something else"
+    added = content_words(new) - content_words(old)
+    borrowed = added & content_words(situation)
+    if len(borrowed) > 2 and len(borrowed) > MAX_BORROWED * len(added):
+        return "repeats the situation"
     return ""
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text.lower()) if word not in {"a", "an", "the"}]

@@ -20,13 +20,16 @@ def replace_text(text: str, path: Path, slug: str, field: str, new: str) -> str 
         with just this value changed (comments within the value, unusual layout).
     """
     document = _parse(text, path.name)
-    principles = document.data.get("principles") if document else None  # type: ignore[union-attr]
-    if document is None or not isinstance(principles, list):
+    if document is None or not isinstance(document.data, dict):
+        return None
+    principles = document.data.get("principles")
+    if not isinstance(principles, list):
         return None
     index = next((i for i, item in enumerate(principles) if item.get("id") == slug), None)
     if index is None or field not in principles[index]:
         return None
-    lines = text.splitlines(keepends=True)
+    lines = re.findall(r"[^\n]*\n|[^\n]+$", text)
+    end = "\r\n" if lines[0].endswith("\r\n") else "\n"
     first = document.line(("principles", index, field)) - 1
     head = re.match(rf"( *(?:- )?){field}:", lines[first])
     if head is None:
@@ -41,7 +44,7 @@ def replace_text(text: str, path: Path, slug: str, field: str, new: str) -> str 
         last -= 1
     pad = " " * (indent + 2)
     body = textwrap.wrap(new, 100 - len(pad), break_long_words=False, break_on_hyphens=False)
-    written = [f"{head.group()} >-\n", *(f"{pad}{line}\n" for line in body)]
+    written = [f"{head.group()} >-{end}", *(f"{pad}{line}{end}" for line in body)]
     edited = "".join([*lines[:first], *written, *lines[last:]])
     after = _parse(edited, path.name)
     principles[index][field] = new
@@ -51,7 +54,7 @@ def replace_text(text: str, path: Path, slug: str, field: str, new: str) -> str 
 def _parse(text: str, name: str) -> YamlDocument | None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / name
-        file.write_text(text, encoding="utf-8", newline="\n")
+        file.write_bytes(text.encode())
         try:
             document = load_yaml(file)
         except ConfigurationError:

@@ -13,6 +13,7 @@ from .rule import Imported, Rule
 
 _START = "principles:\n"
 _END = "\n# --- Openings"
+_NOT_TEXT = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 
 
 def draft_archetype(imported: Imported, *, name: str, source: str, target: Path) -> str:
@@ -20,18 +21,18 @@ def draft_archetype(imported: Imported, *, name: str, source: str, target: Path)
 
     Nothing is invented: situation, negative, failure mode, science and openings
     stay `TODO`, and the linter names each. A format without rules in words gives
-    principles whose requests are known and whose statement is not. Sample
-    questions become comments below their principle.
+    principles whose requests are known and whose statement is not. Remarks and
+    sample questions become comments below their principle.
 
     Args:
         imported: What was read.
-        name: Name of the archetype.
+        name: Name of the archetype; its id is made from it.
         source: Where it came from, for the first lines.
         target: Where it will stand.
     """
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        id=archetype_id(name) or "imported",
-        name=" ".join(re.findall(r"\w+", name)) or "Imported",
+        id=draft_id(name),
+        name=_title(name),
         file=target.as_posix(),
         schema=schema_path(target.parent),
     )
@@ -46,6 +47,19 @@ def draft_archetype(imported: Imported, *, name: str, source: str, target: Path)
     return f"{head}\n{notes}\n\n{body}{_START}{''.join(blocks)}{_END}{after}"
 
 
+def draft_id(name: str) -> str:
+    """An id from a name: letters and underscores, at most 50; `imported` where none are left."""
+    return archetype_id(archetype_id(name)[:50]) or "imported"
+
+
+def _title(name: str) -> str:
+    """The name as plain YAML that no reader takes for a number or a truth value."""
+    words = " ".join(re.findall(r"[^\W_]+", name))
+    if words[:1].isalpha() and words.lower() not in _NOT_TEXT:
+        return words[:1].upper() + words[1:]
+    return f"Imported {words}".rstrip()
+
+
 def _principle(rule: Rule, slug: str) -> str:
     statement = _quoted(rule.text) if rule.text else "TODO what a good answer does there"
     lines = [
@@ -57,6 +71,7 @@ def _principle(rule: Rule, slug: str) -> str:
     ]
     lines += [f"    critique: {_quoted(rule.critique)}"] if rule.critique else []
     lines += [f"    revise: {_quoted(rule.revise)}"] if rule.revise else []
+    lines += [f"    # {_one_line(rule.remark)}"] if rule.remark else []
     if rule.questions:
         lines.append("    # Questions it came with:")
         lines += [f"    #   {_one_line(question)}" for question in rule.questions]
@@ -79,12 +94,17 @@ def _slug(rule: Rule, taken: set[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """YAML double-quoted text; JSON's escapes are among YAML's."""
-    return json.dumps(text, ensure_ascii=True)
+    """YAML double-quoted text: JSON's short escapes are YAML's, too.
+
+    Signs that are not printable are written as numbers. JSON would write those
+    above U+FFFF as two halves, which YAML does not join.
+    """
+    short = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in short)
 
 
 def _one_line(text: str) -> str:
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]", " ", text).split())
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def lost_lines(lost: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from ...archetypes.validation import suggestion
 from ...errors import ConfigurationError, Problem
 from ..principle import Constitution
 from . import langchain, plain, recipe, traits
-from .json_text import fault
+from .json_text import fault, is_json, parse_json
 from .rule import Imported, rule_of
 
 ANNOTATED_PAIRS = "icai"
@@ -56,11 +55,15 @@ def export(constitution: Constitution, name: str, *, suffix: str = "") -> tuple[
         The text, and what it could not hold, one sentence each.
 
     Raises:
-        ConfigurationError: No such format.
+        ConfigurationError: No such format, or a suffix no plain list has.
     """
     known = get_format(name)
     rules = [rule_of(principle) for principle in constitution]
     if name == "plain":
+        if suffix not in {"", *plain.SUFFIXES}:
+            fix = f"end its name with one of: {', '.join(plain.SUFFIXES)}"
+            message = f"no plain list ends in {suffix!r}"
+            raise ConfigurationError([Problem("I002", "error", name, 0, message, fix)])
         return plain.write(rules, suffix=suffix or ".txt"), list(known.lost)
     writers = {"langchain": langchain.write, "recipe": recipe.write, "traits": traits.write}
     return writers[name](rules), list(known.lost)
@@ -74,6 +77,8 @@ def get_format(name: str) -> Format:
     """
     if name not in FORMATS:
         fix = suggestion(name, [*FORMATS, ANNOTATED_PAIRS])
+        if name == ANNOTATED_PAIRS:
+            fix = "it holds pairs: use preferences.annotated_pairs"
         raise ConfigurationError([Problem("I002", "error", name, 0, f"no format {name!r}", fix)])
     return FORMATS[name]
 
@@ -82,14 +87,11 @@ def detect(text: str, file: str) -> str:
     """The name of the format a text has, told by its keys.
 
     Raises:
-        ConfigurationError: It is JSON with none of the known keys.
+        ConfigurationError: It is broken JSON, or JSON with none of the known keys.
     """
-    if not text.lstrip().startswith(("[", "{")):
+    if not is_json(text):
         return "plain"
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return "plain"  # whose reader says where the JSON is wrong
+    data = parse_json(text, file)
     first = data[0] if isinstance(data, list) and data else data
     keys = set(first) if isinstance(first, dict) else set()
     signs = {
@@ -102,7 +104,7 @@ def detect(text: str, file: str) -> str:
     for key, name in signs.items():
         if key in keys:
             return name
-    if isinstance(first, str):
-        return "plain"
+    if isinstance(first, str) or data == []:
+        return "plain"  # whose reader says that there is nothing in it
     fix = f"name its format: {', '.join([*FORMATS, ANNOTATED_PAIRS])}"
     raise fault(file, 0, f"no known format has the keys {', '.join(sorted(keys)) or '(none)'}", fix)

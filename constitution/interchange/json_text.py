@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import ConfigurationError, Problem
 
 MAX_BYTES = 50_000_000
-Written = tuple[str, int, str]
+_JSON = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"\]]|$))")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def fault(file: str, line: int, message: str, fix: str) -> ConfigurationError:
@@ -37,20 +39,53 @@ def read_source(path: Path) -> str:
         raise fault(str(path), 0, f"cannot be read: {reason}", "check the path") from None
 
 
+def is_json(text: str) -> bool:
+    """True where a text begins as JSON; a Markdown line such as `[a link](...)` does not."""
+    return _JSON.match(text) is not None
+
+
 def parse_json(text: str, file: str) -> object:
-    """JSON as plain data.
+    """JSON, or JSON lines as a list, as plain data.
 
     Raises:
-        ConfigurationError: It is not JSON, or nested too deep.
+        ConfigurationError: It is neither, is nested too deep, or holds half a
+            character (a lone surrogate), which no file could be written with.
     """
     try:
-        return json.loads(text)
+        data: object = json.loads(text)
     except json.JSONDecodeError as error:
-        message = f"not valid JSON: {error.msg}"
-        raise fault(file, error.lineno, message, "check the commas and quotes there") from None
+        if not (error.msg == "Extra data" and text.lstrip().startswith("{")):
+            raise _invalid(file, error.lineno, error) from None
+        data = _json_lines(text, file)
     except (RecursionError, ValueError) as error:
-        message = f"not readable as JSON: {str(error)[:80]}"
-        raise fault(file, 0, message, "check the file") from None
+        raise _unreadable(file, 0, error) from None
+    if "\\u" in text and _SURROGATE.search(json.dumps(data, ensure_ascii=False)):
+        message = "an escape such as \\ud83d stands alone: half a character"
+        raise fault(file, 0, message, "remove it, or write the whole character")
+    return data
+
+
+def _json_lines(text: str, file: str) -> list[object]:
+    rows: list[object] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise _invalid(file, number, error) from None
+        except (RecursionError, ValueError) as error:
+            raise _unreadable(file, number, error) from None
+    return rows
+
+
+def _invalid(file: str, line: int, error: json.JSONDecodeError) -> ConfigurationError:
+    fix = "check the commas and quotes there"
+    return fault(file, line, f"not valid JSON: {error.msg}", fix)
+
+
+def _unreadable(file: str, line: int, error: Exception) -> ConfigurationError:
+    return fault(file, line, f"not readable as JSON: {str(error)[:80]}", "check the file")
 
 
 def items(data: object, file: str, what: str) -> list[Mapping[str, object]]:

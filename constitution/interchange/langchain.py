@@ -10,7 +10,7 @@ from .rule import Imported, Rule
 LOST = (
     "the rule itself: its situation, statement and negative remain only inside the requests",
     "failure mode, pole, cues, weight and precedence: every principle counts alike, everywhere",
-    "openings, comparison requests and references",
+    "openings, comparison requests, references, file and line",
 )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .json_text import dump, fault, parse_json
+from .json_text import dump, fault, is_json, parse_json
 from .rule import Imported, Rule
 
 LOST = (
     "names, critique, revision and comparison requests",
-    "failure mode, pole, cues, weight, precedence, openings and references",
+    "failure mode, pole, cues, weight and precedence: every principle counts alike, everywhere",
+    "openings, references, file and line",
 )
+SUFFIXES = (".txt", ".md", ".json")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s+")
 _INDENTED = re.compile(r"\s+\S")
 
@@ -35,7 +37,7 @@ def read(text: str, file: str) -> Imported:
     Raises:
         ConfigurationError: There is no principle in it.
     """
-    if text.lstrip().startswith(("[", "{")):
+    if is_json(text):
         data = parse_json(text, file)
         if not isinstance(data, list) or not all(isinstance(i, str) and i.strip() for i in data):
             raise fault(file, 0, "no list of texts", "write a JSON list of principles")
@@ -57,6 +59,9 @@ def _lines(text: str) -> tuple[list[str], int]:
         bullet = _BULLET.match(line)
         if bullet:
             texts.append(line[bullet.end() :].strip())
+            if not re.search(r"\w", texts[-1]):  # a ruler such as `* * *`
+                texts.pop()
+                left += 1
         elif bulleted and texts and _INDENTED.match(line):
             texts[-1] += " " + line.strip()
         elif bulleted or line.lstrip().startswith("#"):

@@ -11,7 +11,7 @@ LOST = (
     "names of principles: the recipe has none",
     "the rule itself: its situation, statement and negative remain only inside the requests",
     "failure mode, pole, cues, weight and precedence: the recipe draws a principle at random",
-    "openings, comparison requests and references",
+    "openings, comparison requests, references, file and line",
     "sample chats: the recipe expects some under `system_chat`, which is left empty",
 )
 

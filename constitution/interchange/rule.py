@@ -17,6 +17,7 @@ class Rule:
         critique: What a critic is asked.
         revise: What a reviser is asked.
         questions: Questions that come with it.
+        remark: What its author says about it.
     """
 
     name: str = ""
@@ -24,6 +25,7 @@ class Rule:
     critique: str = ""
     revise: str = ""
     questions: tuple[str, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +43,6 @@ class Imported:
 
 def rule_of(principle: Principle) -> Rule:
     """A principle as a rule: situation, statement and negative in one text."""
-    text = f"When {principle.situation}: {principle.statement} {principle.negative}"
+    situation = principle.situation.rstrip(".")
+    text = f"When {situation}: {principle.statement} {principle.negative}"
     return Rule(principle.id, text, principle.critique, principle.revise)
