@@ -7,7 +7,6 @@ from pathlib import Path
 
 from anlage.archetypes.loader import LIBRARY
 
-
 FOUR = ("ally", "explorer", "guardian", "sage")
 """Enough to break in every way a test needs; the others would only take time."""
 
