@@ -13,8 +13,7 @@ from anlage.archetypes.yaml_file import load_yaml
 from anlage.cli import app
 from anlage.errors import ConfigurationError
 from anlage.preferences.dataset import Pairs
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.helpers.annotated_pairs import foreign, make_pair
 from tests.helpers.foreign_files import BULLETED, BULLETS, LANGCHAIN, RECIPE, TRAITS, write_json
