@@ -59,6 +59,6 @@ def refine(
         print(found.patch, end="")
     if show:
         console.print(proposals_text(found), highlight=False, soft_wrap=True)
-    console.print(refinement_text(found, out), highlight=False)
+    console.print(refinement_text(found, out, source), highlight=False)
     if not found.patch:
         raise typer.Exit(1)

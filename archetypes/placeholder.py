@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..errors import Problem
 from .yaml_document import Location, YamlDocument, walk_text
 
-_EMPTY = "after validation, not 0"
+_EMPTY = "has 0 of the"
 _TODO = re.compile(r"TODO\b[\s:]*")
 
 

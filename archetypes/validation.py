@@ -49,7 +49,7 @@ def _explain(
     """Code, message and fix for one pydantic error."""
     kind = str(detail["type"])
     last = str(location[-1]) if location else "file"
-    where = ".".join(str(part) for part in location) or "the file"
+    where = _place(location)
     if kind == "extra_forbidden":
         known = _fields(model, location[:-1])
         fix = suggestion(last, known)
@@ -62,6 +62,14 @@ def _explain(
         return "A003", message, f'put it in quotes: "{raw}"'
     if kind == "string_type" and detail["input"] is None:
         return "A003", f"`{where}` is empty", "write its text"
+    if kind == "string_type" and isinstance(detail["input"], dict):
+        message = f"`{where}` must be text, but its `: ` makes YAML read a key and a value"
+        return "A003", message, "put the text in quotes"
+    if kind == "too_short":
+        context = detail.get("ctx", {})
+        got, least = context["actual_length"], context["min_length"]  # type: ignore[index]
+        fix = f"add {least - got}, each in other words" if got else f"write at least {least}"
+        return "A006", f"`{where}` has {got} of the {least} entries it needs", fix
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return "A004", f"{where} must be a mapping (`key: value` lines)", "see the library's files"
     if kind == "literal_error":
@@ -71,6 +79,15 @@ def _explain(
         return "A005", f"`{where}` is {got!r}", suggestion(str(got), words)
     message = str(detail["msg"]).removeprefix("Value error, ")
     return "A006", f"`{where}`: {message}", _shown(detail.get("input"))
+
+
+def _place(location: Location) -> str:
+    """A dotted path as an author counts: the first entry of a list is 1.
+
+    pydantic's own names of the branches of a union are left out.
+    """
+    parts = [part for part in location if part != "any" and not str(part).startswith("function-")]
+    return ".".join(str(p + 1 if isinstance(p, int) else p) for p in parts) or "the file"
 
 
 def _missing_fix(location: Location) -> str:

@@ -25,6 +25,6 @@ def diff_text(changes: Sequence[PrincipleChange], old: str, new: str) -> Rendera
             lines.append(Text(f"    {field.field}  {field.file}:{field.line}"))
             lines += [Text(f"      - {field.old}")] if field.old else []
             lines += [Text(f"      + {field.new}")] if field.new else []
-    counts = Counter(change.kind for change in changes)
+    counts = Counter[str](change.kind for change in changes)
     parts = [f"{counts[kind]} {kind}" for kind in _SIGN if counts[kind]]
     return Group(*lines, Text(", ".join(parts) + "."))

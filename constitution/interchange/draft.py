@@ -49,7 +49,8 @@ def draft_archetype(imported: Imported, *, name: str, source: str, target: Path)
 
 def draft_id(name: str) -> str:
     """An id from a name: letters and underscores, at most 50; `imported` where none are left."""
-    return archetype_id(archetype_id(name)[:50]) or "imported"
+    found = archetype_id(archetype_id(name)[:50]) or "imported"
+    return f"imported_{found}" if found in _NOT_TEXT else found
 
 
 def _title(name: str) -> str:
