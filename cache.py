@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -170,8 +170,12 @@ class Store:
                     db.execute("ROLLBACK")
                 raise
             deleted = db.total_changes - before
-            db.execute("VACUUM")
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Another process at work keeps the file as large as it is; a later call frees it.
+            with suppress(sqlite3.OperationalError):
+                db.execute("PRAGMA busy_timeout = 2000")
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
             return deleted
 
     def count(self, kind: str) -> int:

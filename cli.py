@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
+from .cli_cache import app as cache_app
 from .cli_doctor import doctor
 from .constitution.compiler import compile_constitution
 from .constitution.linter import lint_archetypes
@@ -221,6 +222,7 @@ def critique(
 
 
 app.command()(doctor)
+app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..cache import Store
 from ..errors import AnlageError, ConfigurationError, Problem
 from ..evaluation.result import Evaluation
 from ..preferences.dataset import Pairs
@@ -21,6 +20,7 @@ from .progress import StageProgress
 from .run_directory import locked, open_run
 from .stage import Context, Stage
 from .stages import STAGES
+from .used_keys import open_store
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
@@ -94,7 +94,7 @@ def run(
     stages = _stages_until(until)
     progress = StageProgress(console or Console(), quiet=quiet)
     directory = open_run(resolved, resolved_text(resolved))
-    with locked(directory), Store(directory.store) as store:
+    with locked(directory), open_store(directory) as store:
         write_json(
             directory.path / "environment.json",
             describe_environment(seed_data=resolved.pairs.seed, seed_train=resolved.training.seed),

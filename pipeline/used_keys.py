@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cache import Store
 from ..errors import StoreError
+from .run_directory import RunDirectory
 
 FILE = "used_keys.txt"
 """One line per stored value a run asked for: its kind, a space, its key."""
@@ -74,6 +75,25 @@ def read_used_keys(path: Path) -> set[tuple[str, str]]:
         raise StoreError(f"cannot read {path}: {error}. Check its rights.") from error
     rows = (line.partition(" ") for line in lines)
     return {(kind, key) for kind, _, key in rows if kind and key}
+
+
+def open_store(run: RunDirectory) -> RecordingStore:
+    """The store of a run, keeping the run's list of used values.
+
+    A run begun by an earlier version gets no list: half a list would make the rest of
+    what it uses look unused.
+
+    Raises:
+        StoreError: Store or list cannot be read or written.
+    """
+    record = run.path / FILE
+    if run.manifest.stages and not record.exists():
+        return RecordingStore(run.store, None)
+    try:
+        record.touch()
+    except OSError as error:
+        raise StoreError(f"cannot write {record}: {error}. Check the folder's rights.") from error
+    return RecordingStore(run.store, record)
 
 
 @dataclass(frozen=True, slots=True)
