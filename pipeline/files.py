@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RunDirectoryError
@@ -31,6 +32,20 @@ def write_atomically(path: Path, text: str) -> None:
             "Free some space or choose another `runs` folder, then run the same command again; "
             "finished work is kept."
         ) from error
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Appends lines of UTF-8 text; a line that a kill cut short stays a line of its own.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written.
+    """
+    with path.open("a+b") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def write_json(path: Path, data: object) -> None:

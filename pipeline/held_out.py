@@ -9,9 +9,8 @@ from rich.console import Console
 from ..evaluation.result import Evaluation
 from .config import load_config
 from .files import write_atomically
-from .models import RunModels
 from .progress import StageProgress
-from .run import run
+from .run import models_of, run
 from .run_directory import RunDirectory, locked
 from .stage import Context
 from .stages import measure
@@ -35,7 +34,7 @@ def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
     config = config.model_copy(update={"evaluation": chosen})
     progress = StageProgress(console)
     with locked(directory), open_store(directory) as store:
-        models = RunModels(store, batch_size=config.batch_size, on_progress=progress.update)
+        models = models_of(config, directory, store, progress)
         with progress.stage("evaluating on the test twins"):
             result = measure(Context(config, directory, models, progress))
     write_atomically(directory.path / TEST_EVALUATION, result.to_json())

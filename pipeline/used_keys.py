@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cache import Store
 from ..errors import StoreError
+from .files import append_lines
 from .run_directory import RunDirectory
 
 FILE = "used_keys.txt"
@@ -53,8 +54,7 @@ class RecordingStore(Store):
             if not fresh:
                 return
             try:
-                with self._record.open("a", encoding="utf-8") as file:
-                    file.writelines(f"{kind} {key}\n" for kind, key in fresh)
+                append_lines(self._record, (f"{kind} {key}" for kind, key in fresh))
             except OSError as error:
                 raise StoreError(
                     f"cannot write {self._record}: {error.strerror or error}. Free some space "
