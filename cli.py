@@ -18,6 +18,7 @@ from rich.table import Table
 from .archetypes.loader import LIBRARY
 from .cli_cache import app as cache_app
 from .cli_doctor import doctor
+from .cli_estimate import show_estimate
 from .constitution.compiler import compile_constitution
 from .constitution.linter import lint_archetypes
 from .constitution.yaml_form import dump_constitution
@@ -97,8 +98,16 @@ def compile_(
 
 
 @app.command()
-def run(config: Target) -> None:
+def run(
+    config: Target,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost.")
+    ] = False,
+) -> None:
     """From archetype files to an evaluated model and a report; resumes where it stopped."""
+    if dry_run:
+        show_estimate(_config_file(config), console)
+        return
     _run_until(config, "report", again=False)
 
 
