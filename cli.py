@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from .archetypes.loader import LIBRARY
-from .cli_cache import app as cache_app
 from .cli_doctor import doctor
 from .cli_estimate import show_estimate
+from .cli_groups import register_groups
 from .constitution.compiler import compile_constitution
 from .constitution.linter import lint_archetypes
 from .constitution.yaml_form import dump_constitution
@@ -100,9 +100,7 @@ def compile_(
 @app.command()
 def run(
     config: Target,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only estimate calls, tokens and cost.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only estimate calls, tokens, cost.")] = False,
 ) -> None:
     """From archetype files to an evaluated model and a report; resumes where it stopped."""
     if dry_run:
@@ -231,7 +229,7 @@ def critique(
 
 
 app.command()(doctor)
-app.add_typer(cache_app, name="cache")
+register_groups(app)
 
 
 def main() -> None:
