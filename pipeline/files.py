@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RunDirectoryError
+from ..redaction import redact
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes UTF-8 text to a neighbour and renames it over `path`.
+    """Writes UTF-8 text to a neighbour and renames it over `path`, secrets taken out.
 
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
@@ -21,7 +22,7 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(scratch, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.write(redact(text))
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, path)

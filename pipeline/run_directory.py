@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from ..errors import RunDirectoryError
+from ..redaction import redact
 from .config import RunConfig
 from .files import write_atomically
 from .manifest import Manifest
@@ -102,7 +103,7 @@ def open_run(config: RunConfig, text: str) -> RunDirectory:
     existing = folder / "config.yaml"
     if existing.is_file():
         old = _identity(existing.read_text("utf-8"))
-        if old != _identity(text):
+        if old != _identity(redact(text)):
             raise RunDirectoryError(
                 f"{folder} belongs to another config and is left as it is. "
                 f"Different: {_differences(old, _identity(text))}. "
