@@ -2,6 +2,8 @@
 
 Keys are hashes of everything a value depends on, so a value never changes: the
 first one written under a key stays. Safe for threads and for several processes.
+Beside each value stand the model it came from and the second it was stored; neither
+is part of the key. Secrets of the environment are taken out of what is stored.
 """
 
 from __future__ import annotations
@@ -11,20 +13,39 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from .cache_schema import BUSY_SECONDS, INSERT, LIST, advice, prepare
 from .errors import StoreError
+from .redaction import redact
 
 KINDS: Final = ("call", "score", "reference", "evaluation")
 """What is stored: model calls, log-prob scores, reference log-probs, evaluation results."""
 
-_SCHEMA_VERSION: Final = 1
 _CHUNK: Final = 500  # keys per SELECT; SQLite's oldest limit is 999 variables
-_BUSY_SECONDS: Final = 60.0
-_RETRY_SECONDS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored value, without the value.
+
+    Attributes:
+        kind: One of `KINDS`.
+        key: Its key (64 hex digits for calls and scores).
+        model: Fingerprint of the model it came from; "" where it was not written down.
+        stored: When, in whole seconds since 1970 (UTC); 0 where it was not written down.
+        size: Bytes of the value.
+    """
+
+    kind: str
+    key: str
+    model: str
+    stored: int
+    size: int
 
 
 class Store:
@@ -50,12 +71,12 @@ class Store:
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
                 self.path,
-                timeout=_BUSY_SECONDS,
+                timeout=BUSY_SECONDS,
                 check_same_thread=False,
                 isolation_level=None,  # transactions are begun explicitly
             )
             try:
-                self._prepare_patiently(self._db)
+                prepare(self._db, self.path)
             except BaseException:
                 self.close()
                 raise
@@ -79,10 +100,15 @@ class Store:
                     found[key] = self._decoded(kind, key, value)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any]) -> None:
+    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> None:
         """Stores all rows in one transaction: all of them, or none.
 
         A key already stored keeps its first value.
+
+        Args:
+            kind: One of `KINDS`.
+            rows: Key -> JSON value.
+            model: Fingerprint of the model the values came from, for listing only.
 
         Raises:
             StoreError: The store cannot be written (disk full, locked, read-only).
@@ -91,20 +117,66 @@ class Store:
         _check_kind(kind)
         if not rows:
             return
+        now = int(time.time())
         encoded = [
-            (kind, key, json.dumps(value, ensure_ascii=False, allow_nan=False))
+            (kind, key, redact(json.dumps(value, ensure_ascii=False, allow_nan=False)), model, now)
             for key, value in rows.items()
         ]
         with self._lock, self._translated("write"):
             db = self._connection()
             db.execute("BEGIN IMMEDIATE")
             try:
-                db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", encoded)
+                db.executemany(INSERT, encoded)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """What is stored, without the values, by kind and key.
+
+        Args:
+            kind: Only this kind; None for all.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if kind is not None:
+            _check_kind(kind)
+        with self._lock, self._translated("read"):
+            found = self._connection().execute(LIST, [kind, kind])
+            return [Entry(*row) for row in found]
+
+    def delete_many(self, rows: Iterable[tuple[str, str]]) -> int:
+        """Deletes (kind, key) rows in one transaction and gives the space back to the disk.
+
+        Returns:
+            How many were there.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        wanted = list(rows)
+        with self._lock, self._translated("write"):
+            db = self._connection()
+            before = db.total_changes
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                db.executemany("DELETE FROM entries WHERE kind = ? AND key = ?", wanted)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            deleted = db.total_changes - before
+            # Another process at work keeps the file as large as it is; a later call frees it.
+            with suppress(sqlite3.OperationalError):
+                db.execute("PRAGMA busy_timeout = 2000")
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+            return deleted
 
     def count(self, kind: str) -> int:
         """Number of stored values of a kind."""
@@ -136,39 +208,6 @@ class Store:
             raise StoreError(f"the store {self.path} is closed; open it again with Store(path).")
         return self._db
 
-    def _prepare_patiently(self, db: sqlite3.Connection) -> None:
-        """Prepares the file, again while another process prepares the same one.
-
-        SQLite does not wait its busy time for the change to the write-ahead log:
-        two processes that meet in it would block each other, so one is told at
-        once that the database is locked.
-        """
-        until = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                return self._prepare(db)
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error).lower() or time.monotonic() > until:
-                    raise
-                time.sleep(_RETRY_SECONDS)
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        if version not in (0, _SCHEMA_VERSION):
-            raise StoreError(
-                f"{self.path} has store version {version}, this Anlage reads {_SCHEMA_VERSION}; "
-                "use the Anlage that wrote it, or another file."
-            )
-        if version == 0:
-            # Two processes may both come here; both statements can be repeated.
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS entries (kind TEXT NOT NULL, key TEXT NOT NULL, "
-                "value TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-            )
-            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
     def _decoded(self, kind: str, key: str, value: str) -> Any:
         try:
             return json.loads(value)
@@ -187,24 +226,10 @@ class Store:
             raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
-                f"cannot {doing} the store {self.path}: {error}. {_advice(error)}"
+                f"cannot {doing} the store {self.path}: {error}. {advice(error)}"
             ) from error
 
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; one of {', '.join(KINDS)}")
-
-
-def _advice(error: sqlite3.Error | OSError) -> str:
-    text = str(error).lower()
-    if "full" in text or "no space" in text:
-        return "Free some disk space and run the same command again: nothing stored is lost."
-    if "locked" in text or "busy" in text:
-        return (
-            f"Another process held it for {_BUSY_SECONDS:.0f} s; wait for it to end, "
-            "then run the same command again."
-        )
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return "The file is damaged: move it away and run again; stored calls are redone."
-    return "Check that the folder exists, is writable and is on a local disk."

@@ -16,6 +16,8 @@ from rich.table import Table
 from .archetypes.loader import LIBRARY
 from .cli_authoring import register
 from .cli_doctor import doctor
+from .cli_estimate import show_estimate
+from .cli_groups import register_groups
 from .cli_lint import lint
 from .constitution.compiler import compile_constitution
 from .constitution.yaml_form import dump_constitution
@@ -65,8 +67,14 @@ def compile_(
 
 
 @app.command()
-def run(config: Target) -> None:
+def run(
+    config: Target,
+    dry_run: Annotated[bool, typer.Option(help="Only estimate calls, tokens, cost.")] = False,
+) -> None:
     """From archetype files to an evaluated model and a report; resumes where it stopped."""
+    if dry_run:
+        show_estimate(_config_file(config), console)
+        return
     _run_until(config, "report", again=False)
 
 
@@ -190,6 +198,7 @@ def critique(
 
 
 app.command()(doctor)
+register_groups(app)
 
 
 def main() -> None:

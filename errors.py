@@ -109,6 +109,10 @@ class OutOfMemoryError(AnlageError, MemoryError):
     exit_code = 3
 
 
+class BudgetError(AnlageError, RuntimeError):
+    """The next calls do not fit in the run's budget; what was answered is stored."""
+
+
 class ReferenceMismatchError(AnlageError, RuntimeError):
     """The reference model is not the one this run started from."""
 

@@ -21,6 +21,12 @@ MIN_DECIDED = 8
 with fewer, a coin passes the interval test too often over many rows."""
 
 
+ANY_MODE = "any"
+"""Failure mode of labelled pairs from elsewhere that are about none of ours."""
+GENERAL_QUESTION = "Which answer is better: more helpful, honest and harmless?"
+"""What decides between the answers of such a pair."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
     """Accuracy of a critic's comparisons on one slice.
@@ -102,7 +108,7 @@ async def calibrate(
     """Compares every labelled pair in both orders and counts what the critic got right.
 
     Args:
-        critic: The critic; it must be able to score.
+        critic: The critic.
         labelled: Answer pairs never trained on: exemplars and labelled answers. Each
             costs two scored texts per option, about 0.6 s on two cores with a model
             of 135M parameters; draw a `balanced_sample` where that is too much.
@@ -112,21 +118,34 @@ async def calibrate(
 
     Returns:
         Accuracy per failure mode and role with Wilson intervals.
+    """
+    judged = await judge_pairs(critic, labelled, principles, seed=seed)
+    return summarise(critic.fingerprint, judged)
 
-    Raises:
-        NotSupportedError: The critic gives no log-probabilities.
+
+async def judge_pairs(
+    critic: Model,
+    labelled: Sequence[LabelledPair],
+    principles: Iterable[Principle],
+    *,
+    seed: int = 0,
+) -> list[tuple[LabelledPair, Comparison]]:
+    """Every labelled pair with the critic's comparison, whose `first` is the good answer.
+
+    Takes what `calibrate` takes. Pairs of no failure mode (`ANY_MODE`) are judged by a
+    general question, others without a principle are left out.
     """
     known = tuple(principles)
     items: list[tuple[LabelledPair, ComparisonItem]] = []
     for number, pair in enumerate(labelled):
         prompt = as_prompt(pair, number)
-        principle = route(prompt, known, seed=seed)
-        if principle is not None:
-            item = ComparisonItem(prompt.messages, principle.compare, pair.good, pair.failing)
+        principle = None if pair.failure_mode == ANY_MODE else route(prompt, known, seed=seed)
+        if principle is not None or pair.failure_mode == ANY_MODE:
+            question = principle.compare if principle else GENERAL_QUESTION
+            item = ComparisonItem(prompt.messages, question, pair.good, pair.failing)
             items.append((pair, item))
     comparisons = await compare(critic, [item for _, item in items])
-    judged = list(zip((pair for pair, _ in items), comparisons, strict=True))
-    return summarise(critic.fingerprint, judged)
+    return list(zip((pair for pair, _ in items), comparisons, strict=True))
 
 
 def as_prompt(pair: LabelledPair, number: int) -> Prompt:

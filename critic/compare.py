@@ -1,13 +1,19 @@
-"""Asks a critic which of two answers is better, in both orders, by log-probability."""
+"""Asks a critic which of two answers is better, in both orders.
+
+By the log-probability of the options where the model gives one, else by its word: a chat
+model is asked once in each order and its A or B counts as certain.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..llm.request import Model, Request
+from ..errors import NotSupportedError
+from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message
 from ..prompts.template import neutralise, render
 from .critique import conversation_text
@@ -16,6 +22,10 @@ ComparisonOutcome = Literal["first", "second", "tie", "abstain"]
 
 VERDICT_PREFILL = "The better answer is answer"
 OPTIONS: tuple[str, str] = (" A", " B")
+WORD_TOKENS = 8
+"""Most new tokens of a choice in words."""
+
+_CHOICE = re.compile(r"[\s*_\"'(\[:]*(?:(?:[Aa]nswer|[Oo]ption)[\s*_]+)?([AB])(?![\w'’])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +95,16 @@ def combine(p_a_straight: float, p_a_swapped: float) -> Comparison:
 async def compare(model: Model, items: Sequence[ComparisonItem]) -> list[Comparison]:
     """Compares all pairs in one scoring call (4 scored options per pair).
 
+    A model that cannot score answers in words instead (2 calls per pair); what is
+    neither A nor B is an abstention. Its probabilities are then 0 or 1 per order, so
+    clamp them before they become labels.
+
     Args:
-        model: The critic; it must be able to score.
+        model: The critic.
         items: The pairs.
 
     Returns:
         One comparison per item, in order.
-
-    Raises:
-        NotSupportedError: The model gives no log-probabilities (chat models).
     """
     texts = [
         (comparison_request(item, swapped=swapped), option)
@@ -101,11 +112,33 @@ async def compare(model: Model, items: Sequence[ComparisonItem]) -> list[Compari
         for swapped in (False, True)
         for option in OPTIONS
     ]
-    scores = [score.logprob for score in await model.score(texts)] if texts else []
+    try:
+        scores = [score.logprob for score in await model.score(texts)] if texts else []
+    except NotSupportedError:
+        return await _compare_by_word(model, items)
     return [
         combine(_p_a(scores[i], scores[i + 1]), _p_a(scores[i + 2], scores[i + 3]))
         for i in range(0, len(scores), 4)
     ]
+
+
+async def _compare_by_word(model: Model, items: Sequence[ComparisonItem]) -> list[Comparison]:
+    requests = [
+        replace(comparison_request(item, swapped=swapped), max_tokens=WORD_TOKENS)
+        for item in items
+        for swapped in (False, True)
+    ]
+    said = [parse_choice(completion) for completion in await model.complete(requests)]
+    return [combine(said[i], said[i + 1]) for i in range(0, len(said), 2)]
+
+
+def parse_choice(completion: Completion) -> float:
+    """1.0 where the critic says A, 0.0 where it says B, NaN where it says neither."""
+    if completion.outcome.kind == "error":
+        return math.nan
+    text = completion.text.strip().removeprefix(VERDICT_PREFILL)
+    found = _CHOICE.match(text)
+    return math.nan if found is None else float(found.group(1) == "A")
 
 
 def _p_a(logprob_a: float, logprob_b: float) -> float:

@@ -72,7 +72,7 @@ class CachedModel:
                 for key, answer in fresh.items()
                 if answer.outcome.kind != "error"
             }
-            self.store.put_many("call", rows)
+            self.store.put_many("call", rows, model=self.fingerprint)
             # Another process may have stored one of them first: its answer counts.
             for key, value in self.store.get_many("call", rows).items():
                 if value["completion"]["text"] != fresh[key].text:
@@ -97,7 +97,8 @@ class CachedModel:
         for batch in self._missing(unique, lengths, scores):
             found = await self.inner.score([unique[key] for key in batch])
             fresh = dict(zip(batch, found, strict=True))
-            self.store.put_many("score", {key: asdict(score) for key, score in fresh.items()})
+            values = {key: asdict(score) for key, score in fresh.items()}
+            self.store.put_many("score", values, model=self.fingerprint)
             scores.update(fresh)
             self._report(scores, keys)
         return [scores[key] for key in keys]

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..archetypes.validation import validation_problems
 from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
+from ..llm.budget import BudgetLimits
 from ..llm.embedded import EMBEDDED
+from ..llm.prices import load_prices
 from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
 
@@ -99,6 +101,8 @@ class RunConfig(BaseModel):
     """How the model is trained; `training.seed` is the training seed."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
+    budget: BudgetLimits = BudgetLimits()
+    """What may be spent on model calls; the one section that a run may change later."""
 
     @field_validator("name")
     @classmethod
@@ -152,8 +156,27 @@ def check_config(config: RunConfig, source: str) -> None:
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    problems += _price_problems(config, source)
     if problems:
         raise ConfigurationError(problems)
+
+
+def _price_problems(config: RunConfig, source: str) -> list[Problem]:
+    """A cap in dollars needs every price; a price file must be readable."""
+    budget = config.budget
+    try:
+        prices = load_prices(Path(budget.prices) if budget.prices else None)
+    except ConfigurationError as error:
+        return list(error.problems)
+    if budget.max_usd is None:
+        return []
+    models = dict.fromkeys((config.model, config.critic_model))
+    fix = "give it in a file named by `budget.prices`, or cap calls or tokens instead"
+    return [
+        Problem("R004", "error", source, 0, f"`budget.max_usd` needs the price of {spec!r}", fix)
+        for spec in models
+        if prices.price(spec) is None
+    ]
 
 
 def resolved_text(config: RunConfig) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RunDirectoryError
+from ..redaction import redact
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes UTF-8 text to a neighbour and renames it over `path`.
+    """Writes UTF-8 text to a neighbour and renames it over `path`, secrets taken out.
 
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
@@ -20,7 +22,7 @@ def write_atomically(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(scratch, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.write(redact(text))
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, path)
@@ -31,6 +33,20 @@ def write_atomically(path: Path, text: str) -> None:
             "Free some space or choose another `runs` folder, then run the same command again; "
             "finished work is kept."
         ) from error
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Appends lines of UTF-8 text; a line that a kill cut short stays a line of its own.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written.
+    """
+    with path.open("a+b") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def write_json(path: Path, data: object) -> None:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..cache import Store
 from ..evaluation.result import Evaluation
 from .config import load_config
 from .files import write_atomically
-from .models import RunModels
 from .progress import StageProgress
-from .run import run
+from .run import models_of, run
 from .run_directory import RunDirectory, locked
 from .stage import Context
 from .stages import measure
+from .used_keys import open_store
 
 TEST_EVALUATION = "51_evaluation_test.json"
 
@@ -34,8 +33,8 @@ def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
     chosen = config.evaluation.model_copy(update={"split": "test"})
     config = config.model_copy(update={"evaluation": chosen})
     progress = StageProgress(console)
-    with locked(directory), Store(directory.store) as store:
-        models = RunModels(store, batch_size=config.batch_size, on_progress=progress.update)
+    with locked(directory), open_store(directory) as store:
+        models = models_of(config, directory, store, progress)
         with progress.stage("evaluating on the test twins"):
             result = measure(Context(config, directory, models, progress))
     write_atomically(directory.path / TEST_EVALUATION, result.to_json())

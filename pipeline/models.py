@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..cache import Store
+from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
 from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
+from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score
 from .files import hash_path
 
@@ -48,14 +50,27 @@ class RunModels:
         store: The call store.
         batch_size: Most requests run together.
         on_progress: Called with (done, total) while a call is worked on.
+        budget: What may be spent; None for no limit.
+        prices: What models cost; None for the shipped prices.
+
+    Raises:
+        ConfigurationError: The shipped price table is damaged.
     """
 
     def __init__(
-        self, store: Store, *, batch_size: int, on_progress: Callable[[int, int], None]
+        self,
+        store: Store,
+        *,
+        batch_size: int,
+        on_progress: Callable[[int, int], None],
+        budget: Budget | None = None,
+        prices: PriceTable | None = None,
     ) -> None:
         self.store = store
         self.batch_size = batch_size
         self.on_progress = on_progress
+        self.budget = budget or Budget(BudgetLimits())
+        self.prices = prices or load_prices()
         self._counted: dict[tuple[str, Path | None], Counted] = {}
         self._identities: dict[str, str] = {}
         self._released_calls = 0
@@ -83,12 +98,15 @@ class RunModels:
         Raises:
             ModelNotFoundError: No such model.
             OutOfMemoryError: It does not fit.
+
+        Calls of the model raise BudgetError where they do not fit in the budget.
         """
         key = (spec, adapter)
         if key not in self._counted:
             loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size)
             self._counted[key] = Counted(loaded)
-        return CachedModel(self._counted[key], self.store, on_progress=self.on_progress)
+        weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
+        return CachedModel(weighed, self.store, on_progress=self.on_progress)
 
     def release(self) -> None:
         """Frees the memory of all models; the count of their calls is kept."""

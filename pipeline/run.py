@@ -9,8 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ..cache import Store
-from ..errors import AnlageError, ConfigurationError, Problem
+from ..errors import AnlageError, BudgetError, ConfigurationError, Problem
 from ..evaluation.result import Evaluation
+from ..llm.budget import Budget
+from ..llm.prices import load_prices
 from ..preferences.dataset import Pairs
 from .config import RunConfig, check_config, load_config, resolved_text
 from .environment import describe_environment
@@ -18,9 +20,11 @@ from .files import write_json
 from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
-from .run_directory import locked, open_run
+from .run_directory import RunDirectory, adopt_budget, locked, open_run
+from .spending import SpendingLog
 from .stage import Context, Stage
 from .stages import STAGES
+from .used_keys import open_store
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
@@ -81,6 +85,7 @@ def run(
     Raises:
         ConfigurationError: The config, an archetype or a prompt set is wrong.
         RunDirectoryError: The run directory belongs to another config or is in use.
+        BudgetError: The next calls do not fit in `budget`; raise it and call again.
         AnlageError: A stage failed; the message says what to do.
 
     Example:
@@ -94,14 +99,30 @@ def run(
     stages = _stages_until(until)
     progress = StageProgress(console or Console(), quiet=quiet)
     directory = open_run(resolved, resolved_text(resolved))
-    with locked(directory), Store(directory.store) as store:
+    with locked(directory), open_store(directory) as store:
         write_json(
             directory.path / "environment.json",
             describe_environment(seed_data=resolved.pairs.seed, seed_train=resolved.training.seed),
         )
-        models = RunModels(store, batch_size=resolved.batch_size, on_progress=progress.update)
+        adopt_budget(directory, resolved_text(resolved))
+        models = models_of(resolved, directory, store, progress)
         context = Context(resolved, directory, models, progress)
         return _run_stages(context, stages, again=again)
+
+
+def models_of(
+    config: RunConfig, directory: RunDirectory, store: Store, progress: StageProgress
+) -> RunModels:
+    """The models of a run: behind the store, within the budget, what they cost written down."""
+    spending = SpendingLog(directory.spending)
+    own = config.budget.prices
+    return RunModels(
+        store,
+        batch_size=config.batch_size,
+        on_progress=progress.update,
+        budget=Budget(config.budget, spending.total, spending.add),
+        prices=load_prices(Path(own) if own else None),
+    )
 
 
 def _stages_until(until: str) -> tuple[Stage, ...]:
@@ -132,7 +153,8 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
         manifest.set_status("stopped", f"{stage.name}: interrupted")
         raise
     except AnlageError as error:
-        manifest.set_status("failed", f"{stage.name}: {error}")
+        state = "stopped" if isinstance(error, BudgetError) else "failed"
+        manifest.set_status(state, f"{stage.name}: {error}")
         raise
     manifest.set_status("finished", stages[-1].name)
     return Run(

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from ..errors import RunDirectoryError
+from ..redaction import redact
 from .config import RunConfig
 from .files import write_atomically
 from .manifest import Manifest
@@ -80,6 +81,11 @@ class RunDirectory:
         """The call store, shared by all runs beside this one."""
         return self.path.parent / "cache.sqlite"
 
+    @property
+    def spending(self) -> Path:
+        """What calls have cost so far."""
+        return self.path / "spending.jsonl"
+
 
 def open_run(config: RunConfig, text: str) -> RunDirectory:
     """Makes the run directory, or opens it if it belongs to this very config.
@@ -90,16 +96,17 @@ def open_run(config: RunConfig, text: str) -> RunDirectory:
 
     Raises:
         RunDirectoryError: It belongs to another config (the message lists what
-            differs), holds other files, or cannot be written.
+            differs), holds other files, or cannot be written. The budget alone
+            makes no other config.
     """
     folder = Path(config.runs) / config.name
     existing = folder / "config.yaml"
     if existing.is_file():
-        old = existing.read_text("utf-8")
-        if old != text:
+        old = _identity(existing.read_text("utf-8"))
+        if old != _identity(redact(text)):
             raise RunDirectoryError(
                 f"{folder} belongs to another config and is left as it is. "
-                f"Different: {_differences(old, text)}. "
+                f"Different: {_differences(old, _identity(text))}. "
                 "Give this config another `name`, or move that folder away."
             )
     elif folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
@@ -109,6 +116,20 @@ def open_run(config: RunConfig, text: str) -> RunDirectory:
     else:
         write_atomically(existing, text)
     return RunDirectory(folder)
+
+
+def adopt_budget(run: RunDirectory, text: str) -> None:
+    """Writes a config that differs in nothing but its budget over the run's own.
+
+    Args:
+        run: A run that `open_run` has opened for this config, locked.
+        text: The config's resolved YAML text.
+
+    Raises:
+        RunDirectoryError: It cannot be written.
+    """
+    if run.config_file.read_text("utf-8") != text:
+        write_atomically(run.config_file, text)
 
 
 @contextmanager
@@ -130,8 +151,14 @@ def locked(run: RunDirectory) -> Iterator[None]:
         yield
 
 
-def _differences(old: str, new: str) -> str:
-    before, after = _flatten(yaml.safe_load(old)), _flatten(yaml.safe_load(new))
+def _identity(text: str) -> dict[str, object]:
+    """The part of a config that says what the run is; how much it may spend does not."""
+    data = yaml.safe_load(text)
+    return {key: value for key, value in data.items() if key != "budget"} if data else {}
+
+
+def _differences(old: dict[str, object], new: dict[str, object]) -> str:
+    before, after = _flatten(old), _flatten(new)
     names = sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )

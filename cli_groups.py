@@ -1,0 +1,16 @@
+"""Hangs the commands that have modules of their own into the main program."""
+
+from __future__ import annotations
+
+import typer
+
+from .cli_cache import app as cache
+from .cli_critic import app as critic
+from .cli_review import review
+
+
+def register_groups(app: typer.Typer) -> None:
+    """Adds `cache`, `critic` and `review`."""
+    app.add_typer(cache, name="cache")
+    app.add_typer(critic, name="critic")
+    app.command()(review)

@@ -1,0 +1,134 @@
+"""What else is known of a critic once it has judged labelled pairs: biases, calibration error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from ..stats import Rate
+from .calibrate import Calibration, summarise
+from .compare import Comparison
+from .kappa import Kappa, cohen_kappa
+from .labelled_pair import LabelledPair
+from .routing import derive_seed
+
+BINS = 5
+"""Bins of the reliability diagram, of equal width over confidences from 0.5 to 1."""
+
+Judged = Sequence[tuple[LabelledPair, Comparison]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Pairs judged with about the same confidence.
+
+    Attributes:
+        low: Lower end of the bin, in [0.5, 1).
+        high: Upper end.
+        n: Pairs in it.
+        confidence: Their mean probability of the answer held better; 0 where n is 0.
+        accuracy: Share of them judged right (an exact 0.5 counts half); 0 where n is 0.
+    """
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class CriticReport:
+    """A critic's calibration and its biases.
+
+    Attributes:
+        calibration: Accuracy per failure mode and role.
+        longer: Decided pairs in which the longer answer was preferred.
+        good_is_longer: The same pairs in which the longer answer is the good one: what
+            a perfect critic's `longer` would be. The gap is the length bias.
+        bins: The reliability diagram's data.
+        calibration_error: Expected calibration error in [0, 1] (Naeini et al. 2015):
+            mean distance of confidence and accuracy, weighted by pairs.
+        unreadable: Pairs for which the critic gave no number or no A or B.
+        left_out: Labelled pairs that no principle could judge.
+    """
+
+    calibration: Calibration
+    longer: Rate
+    good_is_longer: Rate
+    bins: tuple[ReliabilityBin, ...]
+    calibration_error: float
+    unreadable: int
+    left_out: int
+
+    def to_json(self) -> dict[str, object]:
+        """All of it as plain data."""
+        return asdict(self)
+
+
+def critic_report(fingerprint: str, judged: Judged, *, given: int | None = None) -> CriticReport:
+    """Counts what a critic did on labelled pairs.
+
+    Args:
+        fingerprint: The critic's.
+        judged: Pairs and comparisons whose `first` is the good answer (`judge_pairs`).
+        given: Labelled pairs there were; None for as many as were judged.
+    """
+    unequal = [
+        (len(pair.good) > len(pair.failing), comparison.outcome == "first")
+        for pair, comparison in judged
+        if comparison.outcome in ("first", "second") and len(pair.good) != len(pair.failing)
+    ]
+    bins = _bins([c for _, c in judged if c.outcome != "abstain"])
+    counted = sum(found.n for found in bins)
+    gap = sum(found.n * abs(found.accuracy - found.confidence) for found in bins)
+    return CriticReport(
+        calibration=summarise(fingerprint, judged),
+        longer=Rate(sum(longer == good for longer, good in unequal), len(unequal)),
+        good_is_longer=Rate(sum(longer for longer, _ in unequal), len(unequal)),
+        bins=bins,
+        calibration_error=gap / counted if counted else 0.0,
+        unreadable=sum(comparison.outcome == "abstain" for _, comparison in judged),
+        left_out=0 if given is None else given - len(judged),
+    )
+
+
+def _bins(comparisons: Sequence[Comparison]) -> tuple[ReliabilityBin, ...]:
+    members: list[list[tuple[float, float]]] = [[] for _ in range(BINS)]
+    for comparison in comparisons:
+        p = comparison.p_first
+        confidence = max(p, 1.0 - p)
+        index = min(BINS - 1, int((confidence - 0.5) * 2 * BINS))
+        members[index].append((confidence, 0.5 if p == 0.5 else float(p > 0.5)))
+    width = 0.5 / BINS
+    return tuple(
+        ReliabilityBin(
+            low=round(0.5 + index * width, 6),
+            high=round(0.5 + (index + 1) * width, 6),
+            n=len(found),
+            confidence=sum(c for c, _ in found) / len(found) if found else 0.0,
+            accuracy=sum(right for _, right in found) / len(found) if found else 0.0,
+        )
+        for index, found in enumerate(members)
+    )
+
+
+def agreement(first: Sequence[Comparison], second: Sequence[Comparison]) -> Kappa:
+    """How far two critics agree on the same pairs, in the same order.
+
+    Which answer is called A is drawn pair by pair with a fixed seed: were the good one
+    always A, two good critics would agree by chance alone. Undecided is a word of its own.
+
+    Raises:
+        ValueError: The two differ in length.
+    """
+    return cohen_kappa(_words(first), _words(second))
+
+
+def _words(comparisons: Sequence[Comparison]) -> list[str]:
+    words = []
+    for number, comparison in enumerate(comparisons):
+        flip = derive_seed("agreement", number) % 2 == 1
+        names = {"first": "B" if flip else "A", "second": "A" if flip else "B"}
+        words.append(names.get(comparison.outcome, "undecided"))
+    return words
