@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Final
 
 from .errors import StoreError
@@ -11,6 +12,7 @@ VERSION: Final = 2
 """Version of the table; 2 added the columns `model` and `stored`."""
 BUSY_SECONDS: Final = 60.0
 """How long a process waits for another one's write."""
+_RETRY_SECONDS: Final = 0.02
 
 INSERT: Final = (
     "INSERT OR IGNORE INTO entries (kind, key, value, model, stored) VALUES (?, ?, ?, ?, ?)"
@@ -37,7 +39,22 @@ def prepare(db: sqlite3.Connection, path: str) -> None:
 
     Raises:
         StoreError: The file was written by a later Anlage.
+        sqlite3.OperationalError: Another process kept it locked all the time.
     """
+    # SQLite does not wait its busy time for the change to the write-ahead log: two
+    # processes that meet in it would block each other, so one is told at once that the
+    # database is locked.
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return _prepare(db, path)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error).lower() or time.monotonic() > until:
+                raise
+            time.sleep(_RETRY_SECONDS)
+
+
+def _prepare(db: sqlite3.Connection, path: str) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     if _version(db) in (0, 1):
