@@ -54,9 +54,9 @@ def read_labelled_file(path: Path) -> list[LabelledRow]:
         if isinstance(found, LabelledRow):
             rows.append(found)
         else:
-            problems.append(Problem("P040", "error", str(path), number, found, _FORM))
+            problems.append(Problem("P060", "error", str(path), number, found, _FORM))
     if not rows and not problems:
-        problems.append(Problem("P040", "error", str(path), 0, "there is no pair in it", _FORM))
+        problems.append(Problem("P060", "error", str(path), 0, "there is no pair in it", _FORM))
     if problems:
         raise PromptError(problems)
     return rows
@@ -69,7 +69,7 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:
         message = f"cannot be read: {error}"
-        problem = Problem("P041", "error", str(path), 0, message, "give a UTF-8 JSON lines file")
+        problem = Problem("P061", "error", str(path), 0, message, "give a UTF-8 JSON lines file")
         raise PromptError([problem]) from None
 
 
