@@ -156,6 +156,7 @@ class Budgeted:
         self.budget = budget
         self.price = price
         self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.in_flight = int(getattr(inner, "in_flight", 0))
 
     @property
     def fingerprint(self) -> str:

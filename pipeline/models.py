@@ -8,6 +8,7 @@ from pathlib import Path
 from ..cache import Store
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
+from ..llm.chat_spec import parse_chat_spec
 from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
@@ -25,6 +26,7 @@ class Counted:
     def __init__(self, inner: Model) -> None:
         self.inner = inner
         self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.in_flight = int(getattr(inner, "in_flight", 0))
         self.calls = 0
 
     @property
@@ -83,11 +85,18 @@ class RunModels:
     def identity(self, spec: str) -> str:
         """SHA-256 of the model's files, without loading it; `scripted` is its own.
 
+        A chat model is its provider, address and name: whether the provider has put
+        another model behind that name cannot be known.
+
         Raises:
             ModelNotFoundError: No such model.
+            ConfigurationError: No such provider of chat models.
         """
         if spec == SCRIPTED:
             return SCRIPTED
+        chat = parse_chat_spec(spec)
+        if chat is not None:
+            return chat.fingerprint
         if spec not in self._identities:
             self._identities[spec] = hash_path(resolve_model(spec))
         return self._identities[spec]
