@@ -190,6 +190,8 @@ class Budgeted:
             BudgetError: They do not fit.
             NotSupportedError: The model cannot score.
         """
+        if texts:
+            await self.inner.score([])  # a model that cannot score says so before it is weighed
         prompts = sum(expected_prompt_tokens(request) for request, _ in texts)
         scored = sum(tokens_of(text) for _, text in texts)
         expected = self._spending(len(texts), prompts + scored, 0)
