@@ -242,12 +242,12 @@ def test_a_file_of_pairs_in_three_forms(tmp_path: Path) -> None:
         '"failing": "f", "id": "1"}\n\n'
         '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, '
         '{"role": "user", "content": "c"}], "good": "g", "failing": "f"}\n'
-        '{"prompt": "Q", "target_scores": {"wrong": 0, "right": 1}, "canary": "x"}\n'
+        '{"prompt": "Q\u2028R", "target_scores": {"wrong": 0, "right": 1}, "canary": "x"}\n'
     )
     one, two, three = read_labelled_file(file)
     assert (one.failure_mode, one.role, one.prompt) == ("sycophancy", "twin", "P")
     assert (two.failure_mode, two.prompt) == (ANY_MODE, "user: a\nassistant: b\nuser: c")
-    assert (three.good, three.failing) == ("right", "wrong")
+    assert (three.prompt, three.good, three.failing) == ("Q\u2028R", "right", "wrong")
 
 
 def test_every_wrong_line_is_named(tmp_path: Path) -> None:
@@ -261,11 +261,14 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
         '{"prompt": "P", "good": "g", "failing": "f", "role": "both"}',
         '{"prompt": 3, "good": "g", "failing": "f"}',
         '{"prompt": "P", "target_scores": {"a": 1, "b": 1}}',
+        '{"prompt": "P", "good": "g", "failing": "f", "failure_mode": []}',
+        '{"prompt": "P", "good": "\\ud800", "failing": "f"}',
+        "[" * 100_000,
     ]
     file.write_text("\n".join(wrong))
     with pytest.raises(PromptError) as raised:
         read_labelled_file(file)
-    assert [problem.line for problem in raised.value.problems] == list(range(1, 9))
+    assert [problem.line for problem in raised.value.problems] == list(range(1, 12))
     assert "did you mean 'prompt'?" in str(raised.value)
     with pytest.raises(PromptError, match="cannot be read"):
         read_labelled_file(tmp_path / "none.jsonl")
