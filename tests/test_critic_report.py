@@ -20,7 +20,7 @@ from anlage.critic.critic_report_text import critic_report_text, kappa_text
 from anlage.critic.kappa import cohen_kappa
 from anlage.critic.labelled_file import read_labelled_file
 from anlage.critic.labelled_pair import LabelledPair
-from anlage.errors import NotSupportedError, PromptError
+from anlage.errors import NotSupportedError, OutcomeError, PromptError
 from anlage.llm.request import Completion, Outcome, Request, Score
 from anlage.llm.scripted import ScriptedModel
 from rich.console import Console
@@ -177,6 +177,30 @@ def test_a_chat_critic_compares_in_words_in_both_orders() -> None:
     assert (position.outcome, position.p_shown_first) == ("tie", 1.0)
     (silent,) = asyncio.run(compare(Chat(lambda request: "Both are fine."), [ITEM]))
     assert silent.outcome == "abstain"
+
+
+def test_failed_calls_are_counted_and_too_many_end_it_with_the_reason() -> None:
+    def measured(bad: int) -> CriticReport:
+        known = pairs(8)
+        failing = {pair.good for pair in known[:bad]}
+
+        class Faulty(Chat):
+            async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+                return [
+                    Completion("", finish="error", outcome=Outcome("error", "429 too many"))
+                    if failing & set(answers_of(request)) and shown_as_a(request, "GOOD")
+                    else Completion(" A" if shown_as_a(request, "GOOD") else " B")
+                    for request in requests
+                ]
+
+        judged = asyncio.run(judge_pairs(Faulty(lambda _: ""), known, make_constitution()))
+        return critic_report("x", judged)
+
+    found = measured(4)  # half of the pairs, one call of each
+    assert (found.failed, found.unreadable, found.calibration.overall.correct) == (4, 4, 4)
+    assert "The calls of 4 pairs failed" in text(found)
+    with pytest.raises(OutcomeError, match=r"5 of 8 labelled pairs failed.*429 too many"):
+        measured(5)
 
 
 @pytest.mark.parametrize(
