@@ -8,6 +8,7 @@ from pathlib import Path
 from ..cache import Store
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
+from ..llm.chat_settings import ChatSettings
 from ..llm.chat_spec import parse_chat_spec
 from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
@@ -54,6 +55,7 @@ class RunModels:
         on_progress: Called with (done, total) while a call is worked on.
         budget: What may be spent; None for no limit.
         prices: What models cost; None for the shipped prices.
+        chat: Limits of the calls to chat models; None for the defaults.
 
     Raises:
         ConfigurationError: The shipped price table is damaged.
@@ -67,12 +69,14 @@ class RunModels:
         on_progress: Callable[[int, int], None],
         budget: Budget | None = None,
         prices: PriceTable | None = None,
+        chat: ChatSettings | None = None,
     ) -> None:
         self.store = store
         self.batch_size = batch_size
         self.on_progress = on_progress
         self.budget = budget or Budget(BudgetLimits())
         self.prices = prices or load_prices()
+        self._chat = chat
         self._counted: dict[tuple[str, Path | None], Counted] = {}
         self._identities: dict[str, str] = {}
         self._released_calls = 0
@@ -112,7 +116,7 @@ class RunModels:
         """
         key = (spec, adapter)
         if key not in self._counted:
-            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size)
+            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size, chat=self._chat)
             self._counted[key] = Counted(loaded)
         weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
         return CachedModel(weighed, self.store, on_progress=self.on_progress)

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from anlage.pipeline.config import RunConfig, resolved_text
+from anlage.errors import ConfigurationError, OutcomeError
+from anlage.llm.chat_settings import ChatSettings
+from anlage.pipeline.config import RunConfig, load_config, resolved_text
 from anlage.pipeline.run import Run, run
 
 from .helpers_openai_server import OpenAIServer
@@ -60,8 +62,6 @@ def test_policy_here_and_critic_on_a_server(
 def test_a_critic_that_fails_always_stops_the_run_with_the_reason(
     tmp_path: Path, model: Path
 ) -> None:
-    from anlage.errors import OutcomeError
-
     with OpenAIServer(lambda *_: "401") as server:
         config = config_for(tmp_path / "runs", model, server.spec)
         pairs = config.pairs.model_copy(update={"max_failed_share": 0.5})
@@ -132,3 +132,22 @@ def test_killed_at_30_random_moments_the_pairs_are_the_same_bytes(
     tmp_path: Path, model: Path
 ) -> None:
     assert check_kills(tmp_path, model, 30) > 0
+
+
+def test_the_limits_of_the_calls_may_change_between_two_starts(tmp_path: Path, model: Path) -> None:
+    with OpenAIServer() as server:
+        config = config_for(tmp_path / "runs", model, server.spec)
+        run(config, until="constitution")
+        slower = ChatSettings(in_flight=2, attempts=3)
+        run(config.model_copy(update={"chat": slower}), until="calibration")
+        assert 1 <= server.most_active <= 2
+
+
+def test_a_wrong_limit_is_a_problem_of_the_config(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("name: x\nchat: {in_flight: 0}\n")
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        load_config(file)
+    file.write_text("name: x\nchat: {in_fligt: 2}\n")
+    with pytest.raises(ConfigurationError, match="in_fligt"):
+        load_config(file)
