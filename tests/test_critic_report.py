@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from anlage import cli_critic
 from anlage.cli import app
 from anlage.critic.calibrate import ANY_MODE, judge_pairs
 from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
@@ -301,12 +302,11 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
         read_labelled_file(tmp_path / "empty.jsonl")
 
 
-def test_the_commands(tmp_path: Path) -> None:
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_critic.console, "width", 200)
     out = tmp_path / "critic.json"
     common = ["--limit", "12", "--runs", str(tmp_path)]
-    done = CliRunner().invoke(
-        app, ["critic", "calibrate", "scripted", "--out", str(out), *common], env={"COLUMNS": "120"}
-    )
+    done = CliRunner().invoke(app, ["critic", "calibrate", "scripted", "--out", str(out), *common])
     assert done.exit_code == 0, done.exception
     for part in (
         "Labels are by construction",
