@@ -24,6 +24,7 @@ Place = Annotated[Path, typer.Option("--runs", help="Folder of runs, or a store'
 Kind = Annotated[str | None, typer.Option(help=f"One of {', '.join(KINDS)}.")]
 Model = Annotated[str | None, typer.Option(help="Part of the model's fingerprint.")]
 _RUNS = Path("runs")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -195,6 +196,6 @@ def _counted(entries: Sequence[Entry]) -> str:
 
 
 def _line(text: str) -> None:
-    # What a model wrote must not steer the terminal: no escape sequences.
-    plain = text.replace("\x1b", "␛")
+    # What a model wrote must not steer the terminal: no escape sequences, in 7 or 8 bits.
+    plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\x1b", "␛"))
     console.print(plain, markup=False, highlight=False, soft_wrap=True)

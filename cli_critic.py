@@ -48,11 +48,10 @@ def calibrate(
         started = time.monotonic()
         judged, fingerprint = critics.judge(model, pairs, seed)
         seconds = time.monotonic() - started
-        spent, calls = critics.models.budget.spent, critics.models.calls
+        spent = critics.models.budget.spent
     report = critic_report(fingerprint, judged, given=len(pairs))
     console.print(critic_report_text(report))
-    stored = "; the rest was stored" if calls < 2 * len(judged) else ""
-    console.print(f"{seconds:.0f} s, {spent}{stored}.", highlight=False)
+    console.print(f"{seconds:.0f} s, {spent}; stored calls are free.", highlight=False)
     if out is not None:
         write_json(out, {"model": model, "seconds": round(seconds, 1), **report.to_json()})
         console.print(f"All numbers: {out}", highlight=False)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ..constitution.principle import Principle
+from ..errors import OutcomeError
 from ..llm.request import Model
 from ..prompts.prompt import Prompt, Role
 from ..stats import wilson
@@ -19,7 +20,8 @@ LabelSource = Literal["construction", "comparison"]
 MIN_DECIDED = 8
 """Fewest decided pairs of a failure mode and role before its comparisons may label:
 with fewer, a coin passes the interval test too often over many rows."""
-
+MAX_FAILED_SHARE = 0.5
+"""Largest share of pairs whose calls may fail; beyond it the critic was not measured."""
 
 ANY_MODE = "any"
 """Failure mode of labelled pairs from elsewhere that are about none of ours."""
@@ -118,6 +120,9 @@ async def calibrate(
 
     Returns:
         Accuracy per failure mode and role with Wilson intervals.
+
+    Raises:
+        OutcomeError: The calls of more than `MAX_FAILED_SHARE` of the pairs failed.
     """
     judged = await judge_pairs(critic, labelled, principles, seed=seed)
     return summarise(critic.fingerprint, judged)
@@ -134,6 +139,9 @@ async def judge_pairs(
 
     Takes what `calibrate` takes. Pairs of no failure mode (`ANY_MODE`) are judged by a
     general question, others without a principle are left out.
+
+    Raises:
+        OutcomeError: The calls of more than `MAX_FAILED_SHARE` of the pairs failed.
     """
     known = tuple(principles)
     items: list[tuple[LabelledPair, ComparisonItem]] = []
@@ -145,6 +153,13 @@ async def judge_pairs(
             item = ComparisonItem(prompt.messages, question, pair.good, pair.failing)
             items.append((pair, item))
     comparisons = await compare(critic, [item for _, item in items])
+    failed = [comparison.failed for comparison in comparisons if comparison.failed]
+    if len(failed) > MAX_FAILED_SHARE * len(comparisons):
+        raise OutcomeError(
+            f"the critic could not be measured: the calls of {len(failed)} of {len(comparisons)} "
+            f"labelled pairs failed, the first with: {failed[0]}. Remove the cause and run the "
+            "same command again: what was answered is stored."
+        )
     return list(zip((pair for pair, _ in items), comparisons, strict=True))
 
 

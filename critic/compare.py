@@ -57,11 +57,13 @@ class Comparison:
             not, `abstain` where the critic gave no finite number.
         p_shown_first: Mean probability given to whichever answer was shown first;
             0.5 means no position bias.
+        failed: Why a call failed, where one did; the outcome is then `abstain`.
     """
 
     p_first: float
     outcome: ComparisonOutcome
     p_shown_first: float
+    failed: str = ""
 
 
 def comparison_request(item: ComparisonItem, *, swapped: bool) -> Request:
@@ -128,8 +130,14 @@ async def _compare_by_word(model: Model, items: Sequence[ComparisonItem]) -> lis
         for item in items
         for swapped in (False, True)
     ]
-    said = [parse_choice(completion) for completion in await model.complete(requests)]
-    return [combine(said[i], said[i + 1]) for i in range(0, len(said), 2)]
+    answers = await model.complete(requests)
+    return [_by_word(*answers[i : i + 2]) for i in range(0, len(answers), 2)]
+
+
+def _by_word(straight: Completion, swapped: Completion) -> Comparison:
+    found = combine(parse_choice(straight), parse_choice(swapped))
+    reasons = [a.outcome.reason for a in (straight, swapped) if a.outcome.kind == "error"]
+    return replace(found, failed=reasons[0] or "no reason given") if reasons else found
 
 
 def parse_choice(completion: Completion) -> float:

@@ -50,6 +50,7 @@ class CriticReport:
         calibration_error: Expected calibration error in [0, 1] (Naeini et al. 2015):
             mean distance of confidence and accuracy, weighted by pairs.
         unreadable: Pairs for which the critic gave no number or no A or B.
+        failed: Those of them for which a call failed.
         left_out: Labelled pairs that no principle could judge.
     """
 
@@ -59,6 +60,7 @@ class CriticReport:
     bins: tuple[ReliabilityBin, ...]
     calibration_error: float
     unreadable: int
+    failed: int
     left_out: int
 
     def to_json(self) -> dict[str, object]:
@@ -89,6 +91,7 @@ def critic_report(fingerprint: str, judged: Judged, *, given: int | None = None)
         bins=bins,
         calibration_error=gap / counted if counted else 0.0,
         unreadable=sum(comparison.outcome == "abstain" for _, comparison in judged),
+        failed=sum(bool(comparison.failed) for _, comparison in judged),
         left_out=0 if given is None else given - len(judged),
     )
 

@@ -60,6 +60,8 @@ def _bias_lines(found: CriticReport) -> list[str]:
         f"Length: it prefers the longer answer in {_share(found.longer)}; the longer answer is "
         f"the better one in {_share(found.good_is_longer)}.",
     ]
+    if found.failed:
+        lines.append(f"The calls of {found.failed} pairs failed; the same command asks them again.")
     if found.left_out:
         lines.append(f"{found.left_out} pairs were left out: no principle guards against them.")
     return lines

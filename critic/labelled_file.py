@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .calibrate import ANY_MODE
 
 _KEYS: Final = ("failure_mode", "role", "prompt", "messages", "good", "failing", "target_scores")
 _IGNORED: Final = ("id", "topic", "cues", "licence", "canary", "comment")
+_HALF: Final = re.compile("[\ud800-\udfff]")  # half a character: nothing can send it
 _MAX_BYTES: Final = 64 * 1024 * 1024
 _FORM: Final = (
     'write {"prompt": "...", "good": "...", "failing": "...", "failure_mode": "sycophancy", '
@@ -66,7 +68,7 @@ def _lines(path: Path) -> list[str]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"larger than {_MAX_BYTES // 2**20} MiB")
-        return path.read_text("utf-8").splitlines()
+        return path.read_text("utf-8-sig").split("\n")  # a text may hold a line separator
     except (OSError, ValueError) as error:
         message = f"cannot be read: {error}"
         problem = Problem("P061", "error", str(path), 0, message, "give a UTF-8 JSON lines file")
@@ -77,8 +79,9 @@ def _row(line: str) -> LabelledRow | str:
     """The pair of a line, or what is wrong with it."""
     try:
         data = json.loads(line)
-    except ValueError as error:
-        return f"not JSON: {error}"
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        return f"not JSON: {'nested too deep' if deep else error}"
     if not isinstance(data, dict):
         return f"an object is needed, not {type(data).__name__}"
     for key in data:
@@ -86,7 +89,7 @@ def _row(line: str) -> LabelledRow | str:
             near = difflib.get_close_matches(key, _KEYS, n=1)
             return f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else "")
     mode, role = data.get("failure_mode", ANY_MODE), data.get("role", "at_risk")
-    if mode != ANY_MODE and mode not in load_failure_modes():
+    if mode != ANY_MODE and (not isinstance(mode, str) or mode not in load_failure_modes()):
         return f"no failure mode {mode!r}"
     if role not in ("at_risk", "twin"):
         return f"`role` is {role!r}, not 'at_risk' or 'twin'"
@@ -95,6 +98,8 @@ def _row(line: str) -> LabelledRow | str:
         return "`prompt` must be text (or `messages` a list of role and content)"
     if answers is None:
         return "`good` and `failing` must be two different texts"
+    if any(_HALF.search(text) for text in (prompt, *answers)):
+        return "it holds half a character (a lone surrogate)"
     return LabelledRow(str(mode), cast("Role", role), prompt, *answers)
 
 

@@ -156,6 +156,7 @@ class Budgeted:
         self.budget = budget
         self.price = price
         self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.in_flight = int(getattr(inner, "in_flight", 0))
 
     @property
     def fingerprint(self) -> str:
@@ -189,6 +190,8 @@ class Budgeted:
             BudgetError: They do not fit.
             NotSupportedError: The model cannot score.
         """
+        if texts:
+            await self.inner.score([])  # a model that cannot score says so before it is weighed
         prompts = sum(expected_prompt_tokens(request) for request, _ in texts)
         scored = sum(tokens_of(text) for _, text in texts)
         expected = self._spending(len(texts), prompts + scored, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import json
@@ -10,10 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from ..cache import Store
-from ..errors import StoreError
+from ..errors import AnlageError, StoreError
 from ..prompts.prompt import Message
 from .batching import plan_batches
 from .request import Completion, Model, Outcome, Request, Score, Usage
+
+_COMMIT_SECONDS = 0.02  # how long an answer may wait for others to share its transaction
 
 
 class CachedModel:
@@ -23,6 +26,9 @@ class CachedModel:
     not, so that a run resumed after a kill runs the same batches as one that was
     never stopped: a batch stored as a whole is skipped. Each batch is committed
     as one transaction; a kill loses the batch in flight at most.
+
+    A model with `in_flight` above 0 (a chat model) is asked request by request, so many at
+    a time, and each answer is stored within milliseconds of its arrival.
 
     Answers with an `error` outcome are returned, but not stored.
 
@@ -44,6 +50,7 @@ class CachedModel:
         self.store = store
         self.on_progress = on_progress
         self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.in_flight = int(getattr(inner, "in_flight", 0))
 
     @property
     def fingerprint(self) -> str:
@@ -61,25 +68,81 @@ class CachedModel:
         stored = self.store.get_many("call", unique)
         answers = {key: _completion_of(key, value) for key, value in stored.items()}
         self._report(answers, keys)
+        if self.in_flight:
+            await self._flow(unique, answers, keys)
+            return [answers[key] for key in keys]
         for batch in self._missing(unique, [_length(r) for r in unique.values()], answers):
             found = await self.inner.complete([unique[key] for key in batch])
-            fresh = {
-                key: dataclasses.replace(answer, key=key)
-                for key, answer in zip(batch, found, strict=True)
-            }
-            rows = {
-                key: {"request": asdict(unique[key]), "completion": _row(answer)}
-                for key, answer in fresh.items()
-                if answer.outcome.kind != "error"
-            }
-            self.store.put_many("call", rows, model=self.fingerprint)
-            # Another process may have stored one of them first: its answer counts.
-            for key, value in self.store.get_many("call", rows).items():
-                if value["completion"]["text"] != fresh[key].text:
-                    fresh[key] = _completion_of(key, value)
-            answers.update(fresh)
+            answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
             self._report(answers, keys)
         return [answers[key] for key in keys]
+
+    async def _flow(
+        self, unique: Mapping[str, Request], answers: dict[str, Completion], keys: Sequence[str]
+    ) -> None:
+        """Without batches: each request is a call of its own, stored soon after it returns.
+
+        Answers that arrive within a few milliseconds share a transaction.
+        """
+        missing = iter([key for key in unique if key not in answers])
+        arrived: dict[str, Completion] = {}
+        failures: list[AnlageError] = []
+
+        def keep() -> None:
+            fresh = dict(arrived)
+            arrived.clear()
+            if fresh:
+                answers.update(self._keep(unique, fresh))
+                self._report(answers, keys)
+
+        async def work() -> None:
+            for key in missing:
+                if failures:
+                    return  # the others finish what they have paid for, and begin nothing
+                try:
+                    (arrived[key],) = await self.inner.complete([unique[key]])
+                except AnlageError as error:
+                    failures.append(error)
+
+        async def write() -> None:
+            while True:
+                await asyncio.sleep(_COMMIT_SECONDS)
+                keep()
+
+        writer = asyncio.create_task(write())
+        workers: asyncio.Future[list[None]] = asyncio.gather(
+            *(work() for _ in range(self.in_flight))
+        )
+        try:
+            both: list[asyncio.Future[Any]] = [writer, workers]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                writer.result()  # the store could not be written
+            workers.result()
+        finally:
+            writer.cancel()
+            workers.cancel()
+            await asyncio.gather(writer, workers, return_exceptions=True)
+            keep()  # what was paid for is kept, however this ends
+        if failures:
+            raise failures[0]
+
+    def _keep(
+        self, unique: Mapping[str, Request], found: Mapping[str, Completion]
+    ) -> dict[str, Completion]:
+        """Stores the answers in one transaction; returns those that count."""
+        fresh = {key: dataclasses.replace(answer, key=key) for key, answer in found.items()}
+        rows = {
+            key: {"request": asdict(unique[key]), "completion": _row(answer)}
+            for key, answer in fresh.items()
+            if answer.outcome.kind != "error"
+        }
+        self.store.put_many("call", rows, model=self.fingerprint)
+        # Another process may have stored one of them first: its answer counts.
+        for key, value in self.store.get_many("call", rows).items():
+            if value["completion"]["text"] != fresh[key].text:
+                fresh[key] = _completion_of(key, value)
+        return fresh
 
     async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         """Log-probabilities in the order asked; sampling settings do not matter.

@@ -5,23 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import NotSupportedError
+from .chat_settings import ChatSettings
+from .chat_spec import parse_chat_spec
 from .request import Model
 from .scripted import ScriptedModel
 
 SCRIPTED = "scripted"
 
 
-def load_model(spec: str, *, adapter: Path | None = None, batch_size: int = 32) -> Model:
+def load_model(
+    spec: str,
+    *,
+    adapter: Path | None = None,
+    batch_size: int = 32,
+    chat: ChatSettings | None = None,
+) -> Model:
     """Loads the model a config names. torch is imported only where it is needed.
 
     Args:
-        spec: `scripted`, `smollm2-135m` (embedded), a folder, or a hub id.
+        spec: `scripted`, `smollm2-135m` (embedded), a folder, a hub id, or a chat model:
+            `openai:gpt-4o-mini`, `openai:NAME@http://host:port/v1`, `ollama:...`.
         adapter: Folder of a LoRA adapter to merge in, or None.
-        batch_size: Most requests run together.
+        batch_size: Most requests a local model runs together.
+        chat: Limits of the calls to a chat model; None for the defaults.
 
     Raises:
-        ModelNotFoundError: No such model or adapter.
-        NotSupportedError: An adapter for the scripted model.
+        ModelNotFoundError: No such model or adapter, or its package is not installed.
+        ConfigurationError: No such provider, or its key is not set.
+        NotSupportedError: An adapter for a model without weights here.
         OutOfMemoryError: It does not fit.
     """
     if spec == SCRIPTED:
@@ -31,6 +42,16 @@ def load_model(spec: str, *, adapter: Path | None = None, batch_size: int = 32) 
                 "name the model the adapter was trained on."
             )
         return ScriptedModel(batch_size=batch_size)
+    chosen = parse_chat_spec(spec)
+    if chosen is not None:
+        if adapter is not None:
+            raise NotSupportedError(
+                f"{spec} is a chat model, so no adapter ({str(adapter)!r}) fits it; name the "
+                "model the adapter was trained on."
+            )
+        from .chat import ChatModel
+
+        return ChatModel(chosen, settings=chat)
     from .local import LocalModel
 
     return LocalModel.load(spec, adapter=adapter, batch_size=batch_size)

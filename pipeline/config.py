@@ -13,6 +13,7 @@ from ..archetypes.validation import validation_problems
 from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
 from ..llm.budget import BudgetLimits
+from ..llm.chat_settings import ChatSettings
 from ..llm.embedded import EMBEDDED
 from ..llm.prices import load_prices
 from ..preferences.settings import PairSettings
@@ -101,8 +102,10 @@ class RunConfig(BaseModel):
     """How the model is trained; `training.seed` is the training seed."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
+    chat: ChatSettings = ChatSettings()
+    """How chat models are called; may change between two starts of a run, too."""
     budget: BudgetLimits = BudgetLimits()
-    """What may be spent on model calls; the one section that a run may change later."""
+    """What may be spent on model calls; may change between two starts of a run."""
 
     @field_validator("name")
     @classmethod

@@ -8,6 +8,8 @@ from pathlib import Path
 from ..cache import Store
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
+from ..llm.chat_settings import ChatSettings
+from ..llm.chat_spec import parse_chat_spec
 from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
@@ -25,6 +27,7 @@ class Counted:
     def __init__(self, inner: Model) -> None:
         self.inner = inner
         self.batch_size = int(getattr(inner, "batch_size", 32))
+        self.in_flight = int(getattr(inner, "in_flight", 0))
         self.calls = 0
 
     @property
@@ -52,6 +55,7 @@ class RunModels:
         on_progress: Called with (done, total) while a call is worked on.
         budget: What may be spent; None for no limit.
         prices: What models cost; None for the shipped prices.
+        chat: Limits of the calls to chat models; None for the defaults.
 
     Raises:
         ConfigurationError: The shipped price table is damaged.
@@ -65,12 +69,14 @@ class RunModels:
         on_progress: Callable[[int, int], None],
         budget: Budget | None = None,
         prices: PriceTable | None = None,
+        chat: ChatSettings | None = None,
     ) -> None:
         self.store = store
         self.batch_size = batch_size
         self.on_progress = on_progress
         self.budget = budget or Budget(BudgetLimits())
         self.prices = prices or load_prices()
+        self._chat = chat
         self._counted: dict[tuple[str, Path | None], Counted] = {}
         self._identities: dict[str, str] = {}
         self._released_calls = 0
@@ -83,11 +89,18 @@ class RunModels:
     def identity(self, spec: str) -> str:
         """SHA-256 of the model's files, without loading it; `scripted` is its own.
 
+        A chat model is its provider, address and name: whether the provider has put
+        another model behind that name cannot be known.
+
         Raises:
             ModelNotFoundError: No such model.
+            ConfigurationError: No such provider of chat models.
         """
         if spec == SCRIPTED:
             return SCRIPTED
+        chat = parse_chat_spec(spec)
+        if chat is not None:
+            return chat.fingerprint
         if spec not in self._identities:
             self._identities[spec] = hash_path(resolve_model(spec))
         return self._identities[spec]
@@ -103,7 +116,7 @@ class RunModels:
         """
         key = (spec, adapter)
         if key not in self._counted:
-            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size)
+            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size, chat=self._chat)
             self._counted[key] = Counted(loaded)
         weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
         return CachedModel(weighed, self.store, on_progress=self.on_progress)

@@ -122,6 +122,7 @@ def models_of(
         on_progress=progress.update,
         budget=Budget(config.budget, spending.total, spending.add),
         prices=load_prices(Path(own) if own else None),
+        chat=config.chat,
     )
 
 

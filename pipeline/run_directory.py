@@ -151,10 +151,13 @@ def locked(run: RunDirectory) -> Iterator[None]:
         yield
 
 
+_ADJUSTABLE = frozenset({"budget", "chat"})
+
+
 def _identity(text: str) -> dict[str, object]:
-    """The part of a config that says what the run is; how much it may spend does not."""
+    """The part of a config that says what the run is; what it may spend, and how fast, does not."""
     data = yaml.safe_load(text)
-    return {key: value for key, value in data.items() if key != "budget"} if data else {}
+    return {key: value for key, value in data.items() if key not in _ADJUSTABLE} if data else {}
 
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> str:

@@ -69,7 +69,9 @@ def call(*arguments: str) -> tuple[int, str]:
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cli_cache.console, "width", 200, raising=False)
     with Store(tmp_path / "cache.sqlite") as store:
-        model = CachedModel(ScriptedModel([("gate", "Over the gate \x1b[2J and on.")]), store)
+        model = CachedModel(
+            ScriptedModel([("gate", "Over the gate \x1b[2J \x9b2J and on.")]), store
+        )
         asked = [Request((Message("user", "Where is the gate?"),), prefill="Well,")]
         asyncio.run(model.complete(asked))
         asyncio.run(model.score([(asked[0], "Over the gate.")]))
@@ -117,6 +119,7 @@ def test_show_gives_the_whole_call_and_no_escape_sequence(runs: Path) -> None:
     for part in (key, "Where is the gate?", "Well,", "and on.", "outcome: ok", "tokens: 4 in"):
         assert part in out
     assert "\x1b" not in out
+    assert "\x9b" not in out
     assert "1.5" in call("show", "ffff", "--runs", str(runs))[1]
 
 

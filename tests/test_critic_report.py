@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from anlage import cli_critic
 from anlage.cli import app
 from anlage.critic.calibrate import ANY_MODE, judge_pairs
 from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
@@ -20,7 +21,7 @@ from anlage.critic.critic_report_text import critic_report_text, kappa_text
 from anlage.critic.kappa import cohen_kappa
 from anlage.critic.labelled_file import read_labelled_file
 from anlage.critic.labelled_pair import LabelledPair
-from anlage.errors import NotSupportedError, PromptError
+from anlage.errors import NotSupportedError, OutcomeError, PromptError
 from anlage.llm.request import Completion, Outcome, Request, Score
 from anlage.llm.scripted import ScriptedModel
 from rich.console import Console
@@ -179,6 +180,30 @@ def test_a_chat_critic_compares_in_words_in_both_orders() -> None:
     assert silent.outcome == "abstain"
 
 
+def test_failed_calls_are_counted_and_too_many_end_it_with_the_reason() -> None:
+    def measured(bad: int) -> CriticReport:
+        known = pairs(8)
+        failing = {pair.good for pair in known[:bad]}
+
+        class Faulty(Chat):
+            async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+                return [
+                    Completion("", finish="error", outcome=Outcome("error", "429 too many"))
+                    if failing & set(answers_of(request)) and shown_as_a(request, "GOOD")
+                    else Completion(" A" if shown_as_a(request, "GOOD") else " B")
+                    for request in requests
+                ]
+
+        judged = asyncio.run(judge_pairs(Faulty(lambda _: ""), known, make_constitution()))
+        return critic_report("x", judged)
+
+    found = measured(4)  # half of the pairs, one call of each
+    assert (found.failed, found.unreadable, found.calibration.overall.correct) == (4, 4, 4)
+    assert "The calls of 4 pairs failed" in text(found)
+    with pytest.raises(OutcomeError, match=r"5 of 8 labelled pairs failed.*429 too many"):
+        measured(5)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -242,12 +267,12 @@ def test_a_file_of_pairs_in_three_forms(tmp_path: Path) -> None:
         '"failing": "f", "id": "1"}\n\n'
         '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, '
         '{"role": "user", "content": "c"}], "good": "g", "failing": "f"}\n'
-        '{"prompt": "Q", "target_scores": {"wrong": 0, "right": 1}, "canary": "x"}\n'
+        '{"prompt": "Q\u2028R", "target_scores": {"wrong": 0, "right": 1}, "canary": "x"}\n'
     )
     one, two, three = read_labelled_file(file)
     assert (one.failure_mode, one.role, one.prompt) == ("sycophancy", "twin", "P")
     assert (two.failure_mode, two.prompt) == (ANY_MODE, "user: a\nassistant: b\nuser: c")
-    assert (three.good, three.failing) == ("right", "wrong")
+    assert (three.prompt, three.good, three.failing) == ("Q\u2028R", "right", "wrong")
 
 
 def test_every_wrong_line_is_named(tmp_path: Path) -> None:
@@ -261,11 +286,14 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
         '{"prompt": "P", "good": "g", "failing": "f", "role": "both"}',
         '{"prompt": 3, "good": "g", "failing": "f"}',
         '{"prompt": "P", "target_scores": {"a": 1, "b": 1}}',
+        '{"prompt": "P", "good": "g", "failing": "f", "failure_mode": []}',
+        '{"prompt": "P", "good": "\\ud800", "failing": "f"}',
+        "[" * 100_000,
     ]
     file.write_text("\n".join(wrong))
     with pytest.raises(PromptError) as raised:
         read_labelled_file(file)
-    assert [problem.line for problem in raised.value.problems] == list(range(1, 9))
+    assert [problem.line for problem in raised.value.problems] == list(range(1, 12))
     assert "did you mean 'prompt'?" in str(raised.value)
     with pytest.raises(PromptError, match="cannot be read"):
         read_labelled_file(tmp_path / "none.jsonl")
@@ -274,12 +302,11 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
         read_labelled_file(tmp_path / "empty.jsonl")
 
 
-def test_the_commands(tmp_path: Path) -> None:
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_critic.console, "width", 200)
     out = tmp_path / "critic.json"
     common = ["--limit", "12", "--runs", str(tmp_path)]
-    done = CliRunner().invoke(
-        app, ["critic", "calibrate", "scripted", "--out", str(out), *common], env={"COLUMNS": "120"}
-    )
+    done = CliRunner().invoke(app, ["critic", "calibrate", "scripted", "--out", str(out), *common])
     assert done.exit_code == 0, done.exception
     for part in (
         "Labels are by construction",

@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 from anlage.cache import Store
 from anlage.cli import app
-from anlage.errors import BudgetError, ConfigurationError, RunDirectoryError
+from anlage.errors import (
+    BudgetError,
+    ConfigurationError,
+    NotSupportedError,
+    RunDirectoryError,
+)
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits, Spending, expected_prompt_tokens
 from anlage.llm.cached import CachedModel
 from anlage.llm.prices import NO_FEE, PRICES, Price, load_prices
-from anlage.llm.request import Completion, Request
+from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.run import Run, run
@@ -129,6 +134,18 @@ def test_scored_texts_count() -> None:
     assert budget.spent.calls == 3
     with pytest.raises(BudgetError):
         asyncio.run(model.score([(requests(1)[0], "It rests.")]))
+
+
+def test_a_model_that_cannot_score_says_so_however_little_is_left() -> None:
+    class Chat(ScriptedModel):
+        async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
+            raise NotSupportedError("no log-probabilities")
+
+    budget = Budget(BudgetLimits(max_calls=2))
+    model = Budgeted(Chat(), budget, NO_FEE)
+    with pytest.raises(NotSupportedError):
+        asyncio.run(model.score([(request, "It flows.") for request in requests(4)]))
+    assert len(asyncio.run(model.complete(requests(2)))) == 2  # two calls do fit
 
 
 def test_every_field_that_is_sent_is_expected() -> None:

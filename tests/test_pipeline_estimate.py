@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from anlage import cli
 from anlage.cli import app
 from anlage.errors import ConfigurationError
 from anlage.pipeline.config import RunConfig, resolved_text
@@ -80,10 +81,15 @@ def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
     assert found.high.usd == pytest.approx(sum(row.high.usd or 0 for row in judge))
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.console, "width", 200)
+
+
 def dry_run(tmp_path: Path, config: RunConfig) -> str:
     file = tmp_path / "config.yaml"
     file.write_text(resolved_text(config))
-    done = CliRunner().invoke(app, ["run", str(file), "--dry-run"], env={"COLUMNS": "150"})
+    done = CliRunner().invoke(app, ["run", str(file), "--dry-run"])
     assert done.exit_code == 0, done.exception
     return " ".join(done.output.split())
 

@@ -1,0 +1,113 @@
+"""Names of chat models: `provider:model`, with `@URL` for a server of your own."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from ..archetypes.validation import suggestion
+from ..errors import ConfigurationError, Problem
+
+PROVIDERS: Final = (
+    "anthropic",
+    "azure_openai",
+    "bedrock_converse",
+    "cohere",
+    "deepseek",
+    "fireworks",
+    "google_genai",
+    "google_vertexai",
+    "groq",
+    "huggingface",
+    "mistralai",
+    "nvidia",
+    "ollama",
+    "openai",
+    "openrouter",
+    "together",
+    "xai",
+)
+"""Providers whose names are understood; LangChain's own names."""
+
+_SPEC: Final = re.compile(r"([a-z_]{3,}):(?!//)(\S+)")
+_URL_VARIABLES: Final = {
+    "openai": ("OPENAI_API_BASE", "OPENAI_BASE_URL"),
+    "anthropic": ("ANTHROPIC_API_URL", "ANTHROPIC_BASE_URL"),
+    "ollama": ("OLLAMA_HOST",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSpec:
+    """A chat model's name, taken apart.
+
+    Attributes:
+        provider: LangChain's name of the provider.
+        name: The provider's name of the model.
+        base_url: Address of the server; "" for the provider's own.
+        own_server: True where the address stands in the spec itself.
+    """
+
+    provider: str
+    name: str
+    base_url: str = ""
+    own_server: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Provider, address and model name; never a key."""
+        return f"chat:{self.provider}:{self.base_url or 'default'}:{self.name}"
+
+
+def parse_chat_spec(spec: str) -> ChatSpec | None:
+    """Takes `openai:gpt-4o-mini` or `openai:NAME@http://host:port/v1` apart.
+
+    Args:
+        spec: As in a run config.
+
+    Returns:
+        The parts, or None for a folder, a hub id, or another name without a provider.
+
+    Raises:
+        ConfigurationError: An unknown provider, or an address that is none or that
+            holds a user name, a password or a query: a config is kept on disk.
+    """
+    found = _SPEC.fullmatch(spec.strip())
+    if found is None or Path(spec).expanduser().is_dir():
+        return None
+    provider, rest = found.group(1), found.group(2)
+    if provider not in PROVIDERS:
+        fix = suggestion(provider, PROVIDERS)
+        raise _problem(provider, f"there is no provider {provider!r} of chat models", fix)
+    name, at, url = rest.partition("@http")
+    if at:
+        return ChatSpec(provider, name, _checked("http" + url, provider, name), own_server=True)
+    variables = _URL_VARIABLES.get(provider, ())
+    url = next((os.environ[key] for key in variables if os.environ.get(key)), "")
+    return ChatSpec(provider, name, strip_secrets(url))
+
+
+def strip_secrets(url: str) -> str:
+    """An address without user name, password, query and fragment, or trailing slash."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+
+
+def _checked(url: str, provider: str, name: str) -> str:
+    clean, parts = strip_secrets(url), urlsplit(url)
+    if not name or parts.scheme not in {"http", "https"} or not parts.hostname:
+        fix = f"write {provider}:NAME@http://host:port/v1"
+        raise _problem(provider, "the model's name or its server's address is missing", fix)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        fix = "put the key into the environment variable ANLAGE_API_KEY"
+        raise _problem(provider, "a server's address must not hold a key or a query", fix)
+    return clean
+
+
+def _problem(where: str, message: str, fix: str) -> ConfigurationError:
+    return ConfigurationError([Problem("M001", "error", where, 0, message, fix)])
