@@ -73,8 +73,9 @@ class Outcomes:
         )
         raise OutcomeError(
             f"{self.failed} of {total} attempts made no pair, more than the allowed share of "
-            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it,{add} raise max_tokens for "
-            "truncated answers, change openings or principles for filtered ones, or raise max_failed_share."
+            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it,{add} raise max_tokens "
+            "for truncated answers, change openings or principles for filtered ones, or raise "
+            "max_failed_share."
         )
 
     def to_json(self) -> dict[str, object]:

@@ -40,7 +40,7 @@ def test_own_and_shipped_archetypes_are_compiled_together() -> None:
 
 
 def test_one_archetype_from_two_places_is_refused() -> None:
-    with pytest.raises(ArchetypeError, match="A024.*guardian"):
+    with pytest.raises(ArchetypeError, match=r"A024.*guardian"):
         compile_for(config(path=str(LIBRARY / "guardian.yaml"), library=["guardian"]))
 
 
