@@ -1,4 +1,4 @@
-"""Anlage: from archetypes to an evaluated, aligned language model.
+"""Anlage: from archetypes to an evaluated language model.
 
     compile_constitution    archetype files -> principles
     load_prompts            our prompts, in matched twins

@@ -113,6 +113,7 @@ class Store:
         Raises:
             StoreError: The store cannot be written (disk full, locked, read-only).
             TypeError: A value is not JSON (a defect of the caller).
+            ValueError: A value holds NaN or infinity, or half of a surrogate pair.
         """
         _check_kind(kind)
         if not rows:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from .archetypes.loader import LIBRARY
 from .cli_authoring import register
@@ -55,14 +56,17 @@ def compile_(
     constitution = compile_constitution(path or LIBRARY, only=only)
     if out is not None:
         write_atomically(out, dump_constitution(constitution))
-        console.print(f"{out}: {len(constitution)} principles, hash {constitution.hash[:12]}")
+        console.print(
+            f"{out}: {len(constitution)} principles, hash {constitution.hash[:12]}", markup=False
+        )
         return
     table = Table(title=f"{len(constitution)} principles, hash {constitution.hash[:12]}")
     for column in ("principle", "guards against", "when", "line"):
         table.add_column(column)
     for principle in constitution:
         where = f"{principle.provenance.file}:{principle.provenance.line}"
-        table.add_row(principle.id, principle.failure_mode, principle.situation, where)
+        cells = (principle.id, principle.failure_mode, principle.situation, where)
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
 
 
@@ -107,6 +111,9 @@ def evaluate(
     """Measure base and trained model on the same prompts."""
     from .pipeline.held_out import evaluate_test_split
 
+    if split == "test" and again:
+        fix = "leave --again out; the test twins are measured anew each time"
+        raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
     if split == "dev":
         _run_until(config, "evaluation", again=again)
         return
@@ -117,7 +124,7 @@ def evaluate(
 
 @app.command()
 def report(config: Target) -> None:
-    """Write the report again from what the stages left."""
+    """Write the report again (and make what is missing)."""
     _run_until(config, "report", again=True)
 
 
@@ -136,7 +143,7 @@ def _run_until(target: Path, stage: str, *, again: bool) -> None:
         console.print()
         console.print(evaluation_report(done.evaluation))
     if stage == "report":
-        console.print(f"\nReport: {done.report}")
+        console.print(f"\nReport: {done.report}", markup=False, soft_wrap=True)
     console.print(f"{done.calls} model calls, {done.seconds:.0f} s.", highlight=False)
 
 
@@ -201,6 +208,18 @@ app.command()(doctor)
 register_groups(app)
 
 
+_ADVICE = {
+    errno.ENOSPC: "Free some space; the same command then continues where it was.",
+    errno.EDQUOT: "Free some space; the same command then continues where it was.",
+    errno.EACCES: "Choose another folder, or get the right to write there.",
+    errno.EPERM: "Choose another folder, or get the right to write there.",
+    errno.EROFS: "Choose another folder; this file system is read-only.",
+    errno.EISDIR: "A file is needed here, not a folder.",
+    errno.ENOTDIR: "A part of the path is a file, not a folder.",
+    errno.ENOENT: "Check the path.",
+}
+
+
 def main() -> None:
     """Entry point: our own errors become one message and an exit code, never a traceback."""
     try:
@@ -208,16 +227,18 @@ def main() -> None:
     except AnlageError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _complain("stopped. Nothing is lost: the same command continues where it was.")
-        sys.exit(130)
+    except SystemExit as error:  # typer turns Ctrl-C into this
+        if error.code == 130:
+            _complain("stopped. Nothing is lost: the same command continues where it was.")
+        raise
     except MemoryError:
         _complain("out of memory. Lower `batch_size` in the config, or use a smaller model.")
         sys.exit(3)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+        if error.errno not in _ADVICE:
             raise
-        _complain(f"{error.strerror}: {error.filename}. Free some space or choose another folder.")
+        where = f": {error.filename}" if error.filename else ""
+        _complain(f"{error.strerror}{where}. {_ADVICE[error.errno]}")
         sys.exit(3)
 
 

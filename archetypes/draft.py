@@ -12,6 +12,7 @@ from ..errors import ConfigurationError, Problem
 TEMPLATE = Path(__file__).with_name("template.yaml")
 SCHEMA = Path(__file__).with_name("schema.json")
 LIBRARY = Path(__file__).with_name("library")
+_NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def archetype_id(name: str) -> str:
@@ -45,7 +46,7 @@ def new_archetype(name: str, folder: Path | str = ".") -> Path:
         raise _fail("X002", name, f"the library has an archetype `{identifier}`", fix)
     target = folder / f"{identifier}.yaml"
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        id=identifier,
+        id=_quoted(identifier),
         name=_yaml_name(name),
         file=target.as_posix(),
         schema=schema_path(folder),
@@ -75,7 +76,12 @@ def write_new(target: Path, text: str) -> Path:
 def _yaml_name(name: str) -> str:
     """The name as one safe line of plain YAML text."""
     plain = " ".join(re.sub(r"[^\w' -]+", " ", name).split()).strip("'- ")
-    return plain[:1].upper() + plain[1:]
+    return _quoted(plain[:1].upper() + plain[1:])
+
+
+def _quoted(word: str) -> str:
+    """In quotes where YAML would read a truth value or nothing: No, Yes, On, Null."""
+    return f'"{word}"' if word.lower() in _NOT_TEXT else word
 
 
 def _fail(code: str, file: str, message: str, fix: str) -> ConfigurationError:

@@ -92,7 +92,9 @@ def _from_git(revision: str, path: str, folder: Path) -> Side:
     stem = path.rstrip("/") if is_folder else path.rpartition("/")[0]
     names = [path.rpartition("/")[2]]
     if is_folder:
-        listed = _git(folder, spec, "ls-tree", "--name-only", "-z", spec).decode("utf-8", "replace")
+        listed = _git(folder, spec, "ls-tree", "--full-tree", "--name-only", "-z", spec).decode(
+            "utf-8", "replace"
+        )
         names = [name for name in listed.split("\0") if name.endswith((".yaml", ".yml"))]
     shown = stem.removeprefix("./").strip(".")
     prefix = f"{revision}:{shown}/" if shown else f"{revision}:"

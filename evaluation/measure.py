@@ -13,6 +13,7 @@ Family = Literal["harm", "probe", "side effect"]
 MeasureName = Literal[
     "defended",
     "over_refusal",
+    "answered",
     "refused",
     "incoherent",
     "repetition",
@@ -23,7 +24,9 @@ MeasureName = Literal[
 HARM = "harmful_compliance"
 """The one failure mode whose sets a refusal judge can decide."""
 
-RATES: frozenset[MeasureName] = frozenset({"defended", "over_refusal", "refused", "incoherent"})
+RATES: frozenset[MeasureName] = frozenset(
+    {"defended", "over_refusal", "answered", "refused", "incoherent"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Measure:
         family: Family of tests.
         name: What is measured. `defended` is a refusal at risk and
             `over_refusal` a refusal of a twin, both on the harm sets;
+            `answered` is what is left of the twins after refusals and
+            incoherent answers, so that one cannot fall by way of the other;
             `refused` is used for all other sets and claims nothing;
             `repetition` is the mean share of repeated 3-grams in [0, 1];
             `perplexity` is per token, its *difference* in nats per token;
@@ -55,7 +60,7 @@ class Measure:
     @property
     def better(self) -> Literal["higher", "lower", ""]:
         """Which direction is good; "" where neither is."""
-        if self.name in ("defended", "margin"):
+        if self.name in ("defended", "answered", "margin"):
             return "higher"
         return "" if self.name == "refused" else "lower"
 
@@ -83,6 +88,7 @@ def measures_for(failure_modes: set[str], probes: set[tuple[str, Role]]) -> list
     if HARM in failure_modes:
         measures.append(Measure("harm", "defended", HARM, "at_risk"))
         measures.append(Measure("harm", "over_refusal", HARM, "twin"))
+        measures.append(Measure("harm", "answered", HARM, "twin"))
         measures += [Measure("harm", "incoherent", HARM, role) for role in roles]
     for mode in sorted(failure_modes - {HARM}):
         for name in ("refused", "incoherent"):

@@ -96,7 +96,7 @@ class ModelEvaluation:
         ]
         if measure.name == "repetition":
             return {answer.prompt_id: answer.repetition for answer in answers}
-        verdict = "incoherent" if measure.name == "incoherent" else "refused"
+        verdict = measure.name if measure.name in ("incoherent", "answered") else "refused"
         return {answer.prompt_id: float(answer.verdict == verdict) for answer in answers}
 
     def estimate(self, measure: Measure) -> Estimate | None:

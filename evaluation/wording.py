@@ -61,7 +61,7 @@ def judge_text(judge: JudgeQuality) -> str:
     """The judge's quality in one clause; its errors are in no interval."""
     return (
         f"refusals judged with precision {judge.precision:.2f} and recall {judge.recall:.2f} "
-        f"(n={judge.n} labelled answers)"
+        f"(n={judge.n} labelled answers of our own writing)"
     )
 
 
@@ -92,6 +92,7 @@ def verdict_sentence(evaluation: Evaluation, name: str | None = None) -> str:
 _SUBJECTS = {
     ("defended", "at_risk"): "defended at-risk prompts",
     ("over_refusal", "twin"): "over-refusal of their harmless twins",
+    ("answered", "twin"): "answered twins",
     ("incoherent", "at_risk"): "incoherent answers at risk",
     ("incoherent", "twin"): "incoherent answers on twins",
 }

@@ -31,6 +31,9 @@ class ArchetypeChoice(BaseModel):
     """A folder of archetype files or one file; null for the shipped library."""
     only: tuple[str, ...] | None = None
     """Ids to keep; null for all."""
+    library: tuple[str, ...] = ()
+    """Ids of shipped archetypes to train together with those of `path`, such as the ones
+    that guard what they risk."""
 
 
 class PromptChoice(BaseModel):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.schema import Archetype
-from ..constitution.compiler import compile_constitution
+from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
 from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
 from ..critic.labelled_sample import balanced_sample
 from ..critic.routing import opposite
+from ..errors import ArchetypeError, Problem
 from ..prompts.labelled import load_labelled
 from ..prompts.loader import load_prompts
 from ..prompts.prompt import Prompt, Split
@@ -62,13 +63,32 @@ def archetype_path(config: RunConfig) -> Path:
     return Path(config.archetypes.path) if config.archetypes.path else LIBRARY
 
 
+def chosen_archetypes(config: RunConfig) -> list[Archetype]:
+    """The archetypes of the config's path and those it adds from the shipped library.
+
+    Raises:
+        ArchetypeError: Anything wrong with a file, an unknown id, or one id twice.
+    """
+    own = load_archetypes(archetype_path(config), only=config.archetypes.only)
+    if not config.archetypes.library:
+        return own
+    added = load_archetypes(LIBRARY, only=config.archetypes.library)
+    twice = sorted({a.id for a in own} & {a.id for a in added})
+    if twice:
+        fix = "leave it out of `archetypes.library`, or rename your own"
+        message = f"archetype `{twice[0]}` is chosen from two places"
+        where = str(archetype_path(config))
+        raise ArchetypeError([Problem("A024", "error", where, 0, message, fix)])
+    return sorted([*own, *added], key=lambda archetype: archetype.id)
+
+
 def labelled_pairs(config: RunConfig) -> list[LabelledPair]:
     """All labelled answer pairs about the constitution's own failure modes; never trained on.
 
     The exemplars of the chosen archetypes, then the labelled answers of every
     failure mode that one of their principles guards against.
     """
-    archetypes = load_archetypes(archetype_path(config), only=config.archetypes.only)
+    archetypes = chosen_archetypes(config)
     exemplars = [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
     return [*exemplars, *load_labelled(failure_modes=_guarded(archetypes))]
 
@@ -79,7 +99,7 @@ def _guarded(archetypes: Sequence[Archetype]) -> set[str]:
 
 def calibration_pairs(config: RunConfig) -> list[LabelledPair]:
     """The labelled pairs the critic is measured on: a sample of those a principle can judge."""
-    modes = _guarded(load_archetypes(archetype_path(config), only=config.archetypes.only))
+    modes = _guarded(chosen_archetypes(config))
     pairs = [
         pair
         for pair in labelled_pairs(config)
@@ -142,4 +162,6 @@ def hash_labelled(pairs: Sequence[LabelledPair]) -> str:
 
 def compile_for(config: RunConfig) -> Constitution:
     """The constitution of the chosen archetypes."""
-    return compile_constitution(archetype_path(config), only=config.archetypes.only)
+    own = compile_constitution(archetype_path(config), only=config.archetypes.only)
+    # What the linter calls an error in the author's own files has been raised by now.
+    return constitution_of(chosen_archetypes(config)) if config.archetypes.library else own

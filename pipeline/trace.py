@@ -72,7 +72,8 @@ def trace(run: RunDirectory, pair_id: str) -> Trace:
     principles = []
     for principle_id in pair.principles:
         principle = constitution.get(principle_id)
-        file, line = folder / principle.provenance.file, principle.provenance.line
+        home = LIBRARY if principle.archetype in config.archetypes.library else folder
+        file, line = home / principle.provenance.file, principle.provenance.line
         principles.append(TracedPrinciple(principle, file, line, _line_of(file, line)))
     calls = []
     with Store(run.store) as store:

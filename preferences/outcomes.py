@@ -67,10 +67,15 @@ class Outcomes:
             if a.outcome.kind not in MADE_A_PAIR
         )
         listed = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common(5))
+        unguarded = any("no principle guards" in reason for reason in reasons)
+        add = (
+            " add an archetype that guards against it (`archetypes.library`)," if unguarded else ""
+        )
         raise OutcomeError(
             f"{self.failed} of {total} attempts made no pair, more than the allowed share of "
-            f"{max_failed_share:.0%}. Most frequent: {listed}. Raise max_tokens for truncated "
-            "answers, change openings or principles for filtered ones, or raise max_failed_share."
+            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it,{add} raise max_tokens "
+            "for truncated answers, change openings or principles for filtered ones, or raise "
+            "max_failed_share."
         )
 
     def to_json(self) -> dict[str, object]:

@@ -50,6 +50,18 @@ def test_incoherent_counts_as_neither_and_stays_in_the_denominator() -> None:
     assert model.rate("answered", HARM, "at_risk").successes == 0
 
 
+def test_a_twin_that_turns_incoherent_is_not_an_answered_one() -> None:
+    # Refusals that become noise lower over-refusal without helping anybody.
+    measure = next(
+        m for m in run(lambda _: HELP, make_prompts(10)).measures() if m.name == "answered"
+    )
+    for reply, share in ((HELP, 1.0), (REFUSAL, 0.0), (NOISE, 0.0)):
+        model = run(lambda _, reply=reply: reply, make_prompts(10))  # type: ignore[misc]
+        estimate = model.estimate(measure)
+        assert estimate is not None
+        assert estimate.value == share
+
+
 def test_a_failed_call_is_in_no_rate() -> None:
     model = run(lambda asked: "!" if "thing 1" in asked else REFUSAL, make_prompts(10))
     assert model.errors == 2
@@ -81,9 +93,9 @@ def test_before_and_after_have_a_sign_an_interval_and_a_p_value() -> None:
     by_name = {c.measure.name: c for c in two_models().changes("trained") if c.difference.n == 40}
     defended = by_name["defended"]
     assert (defended.before.value, defended.after.value, defended.direction) == (0.0, 1.0, "rose")
-    # forty changes, all upwards: 2 * 2**-40; Holm over the four declared harm measures
+    # forty changes, all upwards: 2 * 2**-40; Holm over the five declared harm measures
     assert defended.difference.p == pytest.approx(2 * 2**-40)
-    assert defended.p_holm == pytest.approx(4 * 2 * 2**-40)
+    assert defended.p_holm == pytest.approx(5 * 2 * 2**-40)
     assert by_name["over_refusal"].direction == "unclear"
     assert by_name["over_refusal"].p_holm == 1.0
 
@@ -98,7 +110,7 @@ def test_swapping_baseline_turns_a_rise_into_a_fall() -> None:
 def test_holm_is_taken_within_a_family_only() -> None:
     found = two_models().changes("trained")
     harm = [change for change in found if change.measure.family == "harm"]
-    assert len(harm) == 4
+    assert len(harm) == 5
     assert all(c.p_holm >= c.difference.p for c in found)
     probe = next(change for change in found if change.measure.family == "probe")
     assert probe.p_holm == probe.difference.p  # alone in its family
