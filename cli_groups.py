@@ -6,11 +6,13 @@ import typer
 
 from .cli_cache import app as cache
 from .cli_critic import app as critic
+from .cli_injection import injection
 from .cli_review import review
 
 
 def register_groups(app: typer.Typer) -> None:
     """Adds `cache`, `critic` and `review`."""
     app.add_typer(cache, name="cache")
+    critic.command()(injection)
     app.add_typer(critic, name="critic")
     app.command()(review)

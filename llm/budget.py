@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from .request import Completion, Model, Request, Score
 CHARACTERS_PER_TOKEN: Final = 3.0
 """English text has about 4.5 characters a token, code and other languages fewer: 3 errs
 on the side of too many tokens."""
+_LOOK_AGAIN_SECONDS: Final = 0.02  # while calls in flight may leave room
 _PER_MESSAGE: Final = 6  # tokens a chat template puts around a message
 
 
@@ -90,18 +92,28 @@ class Budget:
         self._in_flight = Spending()
         self._lock = threading.Lock()
 
-    def reserve(self, expected: Spending) -> None:
+    async def reserve(self, expected: Spending) -> None:
         """Sets aside what calls about to be made will cost at most.
 
+        Calls in flight are weighed at the most they can cost, and mostly cost less: where
+        only they stand in the way, this waits for them.
+
         Raises:
-            BudgetError: It does not fit beside what is spent and in flight. The
-                message says what was spent and how to go on.
+            BudgetError: It does not fit beside what is spent. The message says what was
+                spent and how to go on.
         """
+        while not self._try_reserve(expected):
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _try_reserve(self, expected: Spending) -> bool:
         with self._lock:
-            over = self._exceeded(self.spent + self._in_flight + expected)
+            if not self._exceeded(self.spent + self._in_flight + expected):
+                self._in_flight += expected
+                return True
+            over = self._exceeded(self.spent + expected)
             if over:
                 raise BudgetError(self._message(expected, over))
-            self._in_flight += expected
+            return False
 
     def settle(self, expected: Spending, actual: Spending) -> None:
         """Replaces what was set aside by what was really spent."""
@@ -174,7 +186,7 @@ class Budgeted:
         sent = sum(expected_prompt_tokens(request) for request in requests)
         received = sum(request.max_tokens for request in requests)
         expected = self._spending(len(requests), sent, received)
-        self.budget.reserve(expected)
+        await self.budget.reserve(expected)
         actual = self._spending(len(requests), 0, 0)
         try:
             answers = await self.inner.complete(requests)
@@ -195,7 +207,7 @@ class Budgeted:
         prompts = sum(expected_prompt_tokens(request) for request, _ in texts)
         scored = sum(tokens_of(text) for _, text in texts)
         expected = self._spending(len(texts), prompts + scored, 0)
-        self.budget.reserve(expected)
+        await self.budget.reserve(expected)
         actual = Spending()
         try:
             scores = await self.inner.score(texts)

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any, Final
 
+from ..prompts.template import neutralise
 from .request import Request
 
 _PREFILL_RULE: Final = (
@@ -39,7 +40,7 @@ def chat_messages(request: Request) -> list[tuple[str, str]]:
     ]
     rule = _SCHEMA_RULE.format(schema=request.schema) if request.schema else ""
     if request.prefill.strip():
-        rule += _PREFILL_RULE.format(prefill=request.prefill)
+        rule += _PREFILL_RULE.format(prefill=neutralise(request.prefill))
     if rule:
         role, content = messages[-1]
         messages[-1] = (role, content + rule)
@@ -69,6 +70,7 @@ def without_prefill(text: str, prefill: str) -> str:
     """
     if not prefill.strip():
         return text
+    prefill = neutralise(prefill)  # as it was shown
     start = text.lstrip(" \n\t\"'`<")
     words = [re.escape(word) for word in prefill.split()]
     for first in range(len(words)):

@@ -113,6 +113,24 @@ def test_calls_in_flight_count_before_they_return() -> None:
         asyncio.run(model.complete(requests(1, 99)))
 
 
+def test_calls_that_only_those_in_flight_keep_out_wait_for_them() -> None:
+    class Slow(ScriptedModel):
+        async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+            await asyncio.sleep(0.01)
+            return await super().complete(requests)
+
+    # Each is weighed at 40 tokens or more and costs a few: all fit, not all at once.
+    budget = Budget(BudgetLimits(max_tokens=1_000))
+    model = Budgeted(Slow([("river", "It flows.")]), budget, NO_FEE)
+
+    async def all_at_once() -> list[list[Completion]]:
+        return await asyncio.gather(*(model.complete(requests(1, start)) for start in range(64)))
+
+    assert len(asyncio.run(all_at_once())) == 64
+    assert budget.spent.calls == 64
+    assert budget.spent.tokens < 1_000
+
+
 def test_a_crash_gives_back_what_was_set_aside() -> None:
     budget = Budget(BudgetLimits(max_calls=8, max_tokens=100_000))
     model = Budgeted(ScriptedModel(fail_at=1), budget, NO_FEE)
