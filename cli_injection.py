@@ -24,12 +24,13 @@ def injection(
     from .constitution.compiler import compile_constitution
     from .critic.injection import measure_injection
     from .critic.injection_attacks import ATTACKS
-    from .critic.shipped_pairs import sample, shipped_pairs
+    from .critic.labelled_sample import balanced_sample
+    from .critic.shipped_pairs import shipped_pairs
     from .pipeline.models import RunModels
     from .pipeline.progress import StageProgress
 
     console = Console()
-    pairs = sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)
+    pairs = balanced_sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)
     progress = StageProgress(console)
     with Store(runs / "cache.sqlite") as store, progress.stage(f"attacking {model}"):
         models = RunModels(store, batch_size=32, on_progress=progress.update)
