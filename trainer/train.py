@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..cache import Store
-from ..errors import OutOfMemoryError, RunDirectoryError, StoreError
+from ..errors import OutOfMemoryError, StoreError
 from ..preferences.pair import Pair
-from .assembly import Start, compute_dtype, load_start, make_trainer, plan_steps
-from .checkpoint import latest_complete, write_json
-from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+from .assembly import Start, load_start, make_trainer, plan_steps
+from .checkpoint import latest_complete
+from .claim import claim
+from .config import TrainConfig
 from .logps import choose_layout
 from .processes import Processes, launched
 from .progress import TrainingJournal, shown, stop_at_step_end
@@ -102,7 +102,7 @@ def train(
             fingerprint = reference_fingerprint(start.model, start.tokenizer)
             if group.is_main:
                 pin_reference(folder, fingerprint, start.base)
-                _claim(folder, config, hash_pairs(found), group.count)
+                claim(folder, config, hash_pairs(found), group.count)
             if not group.from_main((folder / RESULT_FILE).exists):
                 done = _run(start, rows, config, folder, fingerprint, store, report, group)
                 if group.is_main:
@@ -131,33 +131,6 @@ class _Done:
     layout: str
     reference_seconds: float
     training_seconds: float
-
-
-def _claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) -> None:
-    """Writes what this folder trains, or refuses if it trains something else."""
-    path = folder / "training.json"
-    settings = config.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
-    # "auto" is another training on other hardware.
-    settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
-    settings["processes"] = processes
-    claim = {"config": settings, "pairs": pairs_hash}
-    if not path.exists():
-        write_json(path, claim)
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        was = {"processes": 1, **before["config"]}
-        other = [name for name in settings if was.get(name) != settings[name]]
-        other += ["pairs"] if before["pairs"] != pairs_hash else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(
-            f"{path} cannot be read ({error}); give an empty folder."
-        ) from error
-    if other:
-        raise RunDirectoryError(
-            f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
-            "folder, or the first settings and pairs to go on with it."
-        )
 
 
 def _run(
