@@ -29,8 +29,9 @@ from anlage.cache import Store
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message
-from anlage.trainer.assembly import compute_dtype, load_start, quiet
+from anlage.trainer.assembly import compute_dtype, load_start
 from anlage.trainer.config import TrainConfig
+from anlage.trainer.quiet import quiet
 from anlage.trainer.train import train
 
 OPENINGS = (

@@ -10,10 +10,11 @@ import pytest
 from anlage.llm.loading import best_dtype
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message, Prompt
-from anlage.trainer.assembly import load_start, quiet
+from anlage.trainer.assembly import load_start
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.memory import memory_need, read_shape
 from anlage.trainer.preflight import _ends, learning_rates, preflight
+from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 
 from .helpers_tiny_model import make_tiny_model

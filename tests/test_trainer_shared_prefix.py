@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from anlage.trainer.assembly import load_start, make_trainer, quiet
+from anlage.trainer.assembly import load_start, make_trainer
 from anlage.trainer.logps import choose_layout, completion_logps
+from anlage.trainer.quiet import quiet
 from anlage.trainer.result import TrainedModel
 from anlage.trainer.rows import tokenize
 from anlage.trainer.shared_prefix import share_prompts, why_not_shared

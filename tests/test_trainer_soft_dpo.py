@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from anlage.trainer.assembly import load_start, make_trainer, quiet
+from anlage.trainer.assembly import load_start, make_trainer
 from anlage.trainer.logps import completion_logps
+from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 from anlage.trainer.soft_dpo import soft_dpo_loss
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +15,9 @@ from ..errors import ModelNotFoundError, NotSupportedError, TrainingError
 from ..llm.embedded import resolve_model
 from ..llm.loading import best_dtype
 from .config import TrainConfig
+from .processes import on_cpu
+from .quantised import quantised
 from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
-
-_NOISY = ("transformers", "trl", "peft", "accelerate", "datasets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,19 @@ class Start:
     base: str
 
 
-def plan_steps(pairs: int, config: TrainConfig) -> int:
+def plan_steps(pairs: int, config: TrainConfig, processes: int = 1) -> int:
     """Optimizer steps of a whole training.
+
+    Args:
+        pairs: Pairs trained on.
+        config: The training's config.
+        processes: Those that share it; each runs `batch_size` pairs at a time.
 
     Raises:
         TrainingError: Warm-up would take all of them, so that the rate never
             reaches `learning_rate`.
     """
-    batches = math.ceil(pairs / config.batch_size)
+    batches = math.ceil(pairs / (config.batch_size * processes))
     per_epoch = math.ceil(batches / config.gradient_accumulation)
     steps = per_epoch * config.epochs
     steps = min(steps, config.max_steps) if config.max_steps else steps
@@ -68,10 +71,12 @@ def load_start(model: str | Any, config: TrainConfig) -> Start:
 
     Raises:
         ModelNotFoundError: No such model, or no tokenizer or chat template with it.
-        NotSupportedError: The model in memory already carries an adapter.
+        NotSupportedError: The model in memory already carries an adapter, or method
+            `qlora` cannot run here.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    options = quantised(config, compute_dtype(config), in_memory=not isinstance(model, str))
     if not isinstance(model, str):
         if hasattr(model, "peft_config"):
             raise NotSupportedError(
@@ -85,9 +90,9 @@ def load_start(model: str | Any, config: TrainConfig) -> Start:
         tokenizer: Any = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
         loaded: Any = model
         if isinstance(model, str):
-            dtype = compute_dtype(config) if config.method == "lora" else torch.float32
+            dtype = compute_dtype(config) if config.adapts else torch.float32
             loaded = AutoModelForCausalLM.from_pretrained(
-                str(source), dtype=dtype, trust_remote_code=False, use_safetensors=True
+                str(source), dtype=dtype, trust_remote_code=False, use_safetensors=True, **options
             )
     except (OSError, ValueError, KeyError) as error:
         raise ModelNotFoundError(f"the model in {str(source)!r} cannot be read: {error}") from error
@@ -117,14 +122,15 @@ def make_trainer(
 
     if start.tokenizer.pad_token is None:
         start.tokenizer.pad_token = start.tokenizer.eos_token
-    trainer = SoftDPOTrainer(
-        model=start.model,
-        args=_arguments(config, folder),
-        data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
-        train_dataset=Dataset.from_list(list(rows)),
-        processing_class=start.tokenizer,
-        peft_config=_lora(config) if config.method == "lora" else None,
-    )
+    with _no_second_model():
+        trainer = SoftDPOTrainer(
+            model=start.model,
+            args=_arguments(config, folder),
+            data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
+            train_dataset=Dataset.from_list(list(rows)),
+            processing_class=start.tokenizer,
+            peft_config=_lora(config) if config.adapts else None,
+        )
     trainer.soft_loss = config.soft_loss
     trainer.remove_callback(PrinterCallback)
     policy: Any = trainer.model
@@ -134,6 +140,24 @@ def make_trainer(
             # PEFT would instead widen every activation to float32 and back.
             module.cast_input_dtype_enabled = False
     return trainer
+
+
+@contextmanager
+def _no_second_model() -> Iterator[None]:
+    """Keeps TRL from loading a reference by the model's name.
+
+    It does so for full fine-tuning under FSDP, even though reference log-probs are given:
+    a model in memory need not be what its name says, and a checkpoint is not the reference.
+    """
+    from trl.trainer import dpo_trainer
+
+    module: Any = dpo_trainer
+    before = module.create_model_from_path
+    module.create_model_from_path = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        module.create_model_from_path = before
 
 
 def _lora(config: TrainConfig) -> Any:
@@ -173,8 +197,10 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "logging_nan_inf_filter": False,
         "bf16": compute_dtype(config) == torch.bfloat16,
         "fp16": False,
-        "use_cpu": not torch.cuda.is_available(),
-        "gradient_checkpointing": False,
+        "use_cpu": on_cpu(),
+        "ddp_find_unused_parameters": False,
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "precompute_ref_log_probs": True,
         "disable_dropout": config.dropout == 0,
         "remove_unused_columns": False,
@@ -185,39 +211,3 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "push_to_hub": False,
     }
     return DPOConfig(**settings, **loss_arguments(config.sft_weight))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hides what the libraries say that a user cannot act on; errors are still raised."""
-    from transformers.utils import logging as library
-
-    transformers_logging: Any = library  # its functions are untyped
-
-    loggers = [logging.getLogger(name) for name in _NOISY]
-    levels = [logger.level for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Runs with `count` CPU threads, or as many as torch chooses."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Method = Literal["lora", "full"]
+Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["auto", "bfloat16", "float32"]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
-NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads"})
+NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads", "gradient_checkpointing"})
 """Fields that may differ when a stopped training is continued."""
 
 
@@ -24,7 +24,10 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "lora"
-    """`lora` trains low-rank adapters on a frozen base, `full` every weight."""
+    """`lora` trains low-rank adapters on a frozen base, `full` every weight.
+
+    `qlora` is `lora` on a base held in 4 bits (NF4); it needs CUDA and bitsandbytes.
+    """
 
     rank: int = Field(default=16, ge=1, le=1024)
     """LoRA: rank of each update."""
@@ -48,7 +51,7 @@ class TrainConfig(BaseModel):
     """Optimizer steps at most; None for all epochs. The schedule is planned for it."""
 
     batch_size: int = Field(default=4, ge=1)
-    """Pairs per forward and backward pass (two answers each)."""
+    """Pairs per forward and backward pass (two answers each), in each process."""
 
     gradient_accumulation: int = Field(default=1, ge=1)
     """Passes per optimizer step."""
@@ -69,6 +72,10 @@ class TrainConfig(BaseModel):
 
     share_prompts: bool = True
     """Compute a prompt once for both answers, where the model can; the same up to rounding."""
+
+    gradient_checkpointing: bool = False
+    """Keep only each layer's input for the backward pass and compute the rest again: the same
+    result, about a third slower, in far less memory."""
 
     warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps in which the rate rises linearly from 0, in [0, 1)."""
@@ -96,3 +103,13 @@ class TrainConfig(BaseModel):
 
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; None leaves torch's choice. The last bits of a result depend on it."""
+
+    @property
+    def adapts(self) -> bool:
+        """Whether an adapter is trained, not the model itself."""
+        return self.method != "full"
+
+    @property
+    def leaves(self) -> str:
+        """Name of the folder that the trained weights are left in."""
+        return "adapter" if self.adapts else "model"

@@ -22,7 +22,7 @@ from .rows import tokenize
 MOST_LEFT_OUT = 0.05
 """Share of pairs that may be too long before it is worth a warning."""
 
-LEAST_TRAVEL = {"lora": 4e-3, "full": 2e-5}
+LEAST_TRAVEL = {"lora": 4e-3, "qlora": 4e-3, "full": 2e-5}
 """Sum of the rates of all steps: about the farthest AdamW moves one weight. LoRA at 1.4e-3
 left SmolLM2-135M as it was; 2.4e-2 moved it."""
 

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from transformers import TrainerCallback
 
+from .processes import Processes
+
 METRICS = (
     "loss",
     "rewards/chosen",
@@ -37,23 +39,35 @@ METRICS = (
 class TrainingJournal(TrainerCallback):
     """Appends one line of metrics per step, and stops at a step's end when asked.
 
+    Of several processes the main one writes, and all stop if one was asked to.
+
     Args:
         path: `metrics.jsonl`.
         first: Steps done before (0, or the checkpoint resumed from). Later lines,
             left by the training that was killed, are cut off.
         on_progress: Told steps done and steps in all.
+        processes: Those that share the training; None for this one alone.
     """
 
-    def __init__(self, path: Path, first: int, on_progress: Callable[[int, int], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: int,
+        on_progress: Callable[[int, int], None],
+        processes: Processes | None = None,
+    ) -> None:
         self.path = path
         self.stop_requested = False
         self._on_progress = on_progress
+        self._processes = processes or Processes()
+        if not self._processes.is_main:
+            return
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= first]
         path.write_text("".join(kept), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Writes the step's line."""
-        if not logs or "loss" not in logs:
+        if not logs or "loss" not in logs or not self._processes.is_main:
             return  # the summary at the end, not a step
         line = {"step": state.global_step, "epoch": round(float(logs.get("epoch", 0.0)), 6)}
         line |= {name: logs[name] for name in METRICS if name in logs}
@@ -63,6 +77,8 @@ class TrainingJournal(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Reports, and asks for a checkpoint if somebody wants to stop."""
         self._on_progress(state.global_step, state.max_steps)
+        if self._processes.count > 1:
+            self.stop_requested = any(self._processes.gather([self.stop_requested]))
         if self.stop_requested:
             control.should_save = True
 

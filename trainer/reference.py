@@ -16,6 +16,7 @@ from ..errors import ReferenceMismatchError, TrainingError
 from ..llm.fingerprint import combine, hash_state, hash_tokenizer
 from .checkpoint import write_json
 from .logps import completion_logps
+from .processes import Processes
 
 FILE = "reference.json"
 _PAIRS_PER_BATCH = 8
@@ -65,21 +66,24 @@ def attach_reference_logps(
     trainer: Any,
     rows: Sequence[dict[str, Any]],
     fingerprint: str,
-    store: Store,
+    store: Store | None,
     on_progress: Callable[[int, int], None],
+    processes: Processes | None = None,
 ) -> list[dict[str, Any]]:
     """Adds `ref_chosen_logps` and `ref_rejected_logps` (nats, summed) to every row.
 
     The reference is the model as it stands before step 1: a fresh adapter is
     switched off. Values are stored by content, a batch at a time, so that another
-    training on the same pairs and a resumed one do not compute them again.
+    training on the same pairs and a resumed one do not compute them again. Several
+    processes take turns at the batches; the main one reads and writes the store.
 
     Args:
         trainer: The `SoftDPOTrainer`, not yet trained.
         rows: Tokenized pairs.
         fingerprint: The reference's.
-        store: Where values are kept.
+        store: Where values are kept; None except in the main process.
         on_progress: Told pairs done and pairs in all.
+        processes: Those that share the training; None for this one alone.
 
     Returns:
         New rows in the same order.
@@ -91,22 +95,41 @@ def attach_reference_logps(
     layout = "shared" if trainer.shares_prompts else "plain"
     computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision} {layout}"
     keys = [_key(row, computed_in) for row in rows]
-    known = store.get_many("reference", keys)
-    done = 0
+    group = processes or Processes()
+    known: dict[str, Any] = group.from_main(lambda: _stored(store, keys))
     trainer.model.eval()
+    done = 0
+    missing = []
     for batch in _plan(rows):
-        if any(keys[index] not in known for index in batch):
-            found = _run(trainer, [rows[index] for index in batch])
-            fresh = {keys[index]: value for index, value in zip(batch, found, strict=True)}
+        if all(keys[index] in known for index in batch):
+            done += len(batch)
+        else:
+            missing.append(batch)
+    if done:
+        on_progress(done, len(rows))
+    for first in range(0, len(missing), group.count):
+        turn = missing[first : first + group.count]
+        mine = turn[group.index : group.index + 1]
+        found = [(batch, _run(trainer, [rows[index] for index in batch])) for batch in mine]
+        fresh = {
+            keys[index]: value
+            for batch, values in group.gather(found)
+            for index, value in zip(batch, values, strict=True)
+        }
+        if store is not None:
             store.put_many("reference", fresh)
-            known = {**fresh, **known}  # what was stored first stays
-        done += len(batch)
+        known = {**fresh, **known}  # what was stored first stays
+        done += sum(len(batch) for batch in turn)
         on_progress(done, len(rows))
     trainer.model.train()
     return [
         {**row, "ref_chosen_logps": known[key][0], "ref_rejected_logps": known[key][1]}
         for row, key in zip(rows, keys, strict=True)
     ]
+
+
+def _stored(store: Store | None, keys: Sequence[str]) -> dict[str, Any]:
+    return {} if store is None else store.get_many("reference", keys)
 
 
 def _plan(rows: Sequence[dict[str, Any]]) -> Iterator[list[int]]:
@@ -122,7 +145,9 @@ def _length(row: dict[str, Any]) -> int:
 
 def _run(trainer: Any, rows: list[dict[str, Any]]) -> list[list[float]]:
     """[chosen, rejected] log-probs of each row under the reference."""
-    device = trainer.accelerator.device
+    # Before training starts the model is whole in every process, even where it will be
+    # split; then it may still be in the machine's memory instead of the GPU's.
+    device = next(trainer.model.parameters()).device
     batch = {name: value.to(device) for name, value in trainer.data_collator(rows).items()}
     with torch.no_grad(), _adapter_off(trainer.model):
         logps, _ = completion_logps(trainer, trainer.model, batch)  # (2B,)

@@ -21,8 +21,8 @@ class TrainedModel:
     """A trained model on disk.
 
     Attributes:
-        path: Folder of the adapter (method `lora`), or of the whole model (`full`).
-        method: `lora` or `full`.
+        path: Folder of the adapter (method `lora` or `qlora`), or of the whole model (`full`).
+        method: `lora`, `qlora` or `full`.
         base: Name of the base model, as it was given.
         reference: Fingerprint of the reference: weights, tokenizer, chat template.
         metrics: Path of `metrics.jsonl`.
@@ -62,7 +62,7 @@ class TrainedModel:
         """
         from ..llm.local import LocalModel
 
-        name, adapter = (self.base, self.path) if self.method == "lora" else (self.path, None)
+        name, adapter = (self.path, None) if self.method == "full" else (self.base, self.path)
         return LocalModel.load(name, adapter=adapter, dtype=dtype, batch_size=batch_size)
 
     def save(self, output: Path) -> None:

@@ -84,21 +84,38 @@ class SoftDPOTrainer(DPOTrainer):
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """Notes the whole step's totals in each of its batches."""
+        """Notes the whole step's totals in each of its batches, and which rows count.
+
+        An epoch's last batch is filled up with pairs of its beginning, so that every
+        process has as many. Those do not count: the step is the one process's.
+        """
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if batches and "p_chosen" in batches[0]:
-            totals = torch.tensor(
+            for batch in batches:
+                batch["counts"] = torch.ones_like(batch["p_chosen"])
+            self._leave_out_fillers(batches[-1])
+            totals = torch.stack(
                 [
-                    float(sum(len(batch["p_chosen"]) for batch in batches)),
-                    float(sum(_chosen_tokens(batch) for batch in batches)),
-                ],
-                device=device,
-            )
+                    torch.stack([batch["counts"].sum() for batch in batches]).sum(),
+                    torch.stack([_chosen_tokens(batch) for batch in batches]).sum(),
+                ]
+            ).to(device)
             # The mean over processes: gradients are averaged over them, too.
             totals = self.accelerator.reduce(totals, reduction="mean") / len(batches)
             for batch in batches:
                 batch["step_totals"] = totals
         return batches, items
+
+    def _leave_out_fillers(self, batch: dict[str, torch.Tensor]) -> None:
+        """Takes rows beyond the data set's end out of an epoch's last batch."""
+        state = self.accelerator.gradient_state
+        if self.accelerator.num_processes == 1 or not state.end_of_dataloader:
+            return
+        if state.remainder > 0:  # rows of this batch, over all processes, that are not fillers
+            rows = len(batch["counts"])
+            first = self.accelerator.process_index * rows
+            places = torch.arange(first, first + rows, device=batch["counts"].device)
+            batch["counts"] *= places < state.remainder
 
     def _prepare_dataset(self, dataset: Any, processing: Any, args: Any, name: str) -> Any:
         return dataset  # rows come tokenized; TRL would render and cut them its own way
@@ -112,7 +129,9 @@ class SoftDPOTrainer(DPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], outputs: bool) -> Any:
         batch = dict(inputs)
         p_chosen, weight = batch.pop("p_chosen"), batch.pop("weight")  # (B,)
+        counts = batch.pop("counts", torch.ones_like(weight))  # 1, or 0 for a filler
         totals = batch.pop("step_totals", None)  # pairs and tokens per pass
+        weight = weight * counts
         if outputs or not set(self.loss_types) <= {"sigmoid", "sft"}:
             stock: Any = super()._compute_loss  # untyped
             return stock(model, batch, outputs)
@@ -132,7 +151,7 @@ class SoftDPOTrainer(DPOTrainer):
             [parts[kind] * w for kind, w in zip(self.loss_types, self.loss_weights, strict=True)]
         ).sum()
         self._check_finite(loss)
-        self._record(chosen, rejected, chosen_ratio, rejected_ratio)
+        self._record(counts, chosen, rejected, chosen_ratio, rejected_ratio)
         return loss
 
     def _check_finite(self, loss: torch.Tensor) -> None:
@@ -145,12 +164,13 @@ class SoftDPOTrainer(DPOTrainer):
 
     def _record(
         self,
+        counts: torch.Tensor,
         chosen: torch.Tensor,
         rejected: torch.Tensor,
         chosen_ratio: torch.Tensor,
         rejected_ratio: torch.Tensor,
     ) -> None:
-        """Notes the means of one batch under TRL's metric names."""
+        """Notes the means of one batch, over all processes, under TRL's metric names."""
         gain = self.beta * chosen_ratio.detach()
         drop = self.beta * rejected_ratio.detach()
         values = {
@@ -163,18 +183,25 @@ class SoftDPOTrainer(DPOTrainer):
         }
         policy: Any = self.model
         notes = self._metrics["train" if policy.training else "eval"]
+        counted = self.accelerator.gather(counts)
         for name, value in values.items():
-            notes[name].append(self.accelerator.gather(value).mean().item())
+            mean = (self.accelerator.gather(value) * counted).sum() / counted.sum()
+            notes[name].append(mean.item())
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         # Past DPOTrainer's version, which writes a model card at every checkpoint.
         Trainer._save_checkpoint(self, model, trial)
-        seal(str(self.args.output_dir), self.state.global_step)
+        self.accelerator.wait_for_everyone()  # each process writes its random state
+        if self.accelerator.is_main_process:
+            seal(str(self.args.output_dir), self.state.global_step)
+        self.accelerator.wait_for_everyone()
 
 
-def _chosen_tokens(batch: dict[str, torch.Tensor]) -> int:
+def _chosen_tokens(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Chosen completion tokens of the rows that count."""
     mask = batch["completion_mask"]
-    return int(mask[: len(mask) // 2, 1:].sum())
+    per_row = mask[: len(mask) // 2, 1:].sum(dim=1)  # (B,)
+    return (per_row * batch["counts"]).sum()
 
 
 def loss_arguments(sft_weight: float) -> dict[str, Any]:

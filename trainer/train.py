@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -13,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..cache import Store
-from ..errors import OutOfMemoryError, RunDirectoryError, StoreError
+from ..errors import OutOfMemoryError, StoreError
 from ..preferences.pair import Pair
-from .assembly import Start, compute_dtype, load_start, make_trainer, plan_steps, quiet, threads
-from .checkpoint import latest_complete, write_json
-from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+from .assembly import Start, load_start, make_trainer, plan_steps
+from .checkpoint import latest_complete
+from .claim import claim
+from .config import TrainConfig
 from .logps import choose_layout
+from .processes import Processes, launched
 from .progress import TrainingJournal, shown, stop_at_step_end
+from .quiet import quiet, threads
 from .reference import attach_reference_logps, pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
 from .rows import Rows, hash_pairs, load_pairs, tokenize
+from .saving import save_weights
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,9 +52,12 @@ def train(
     threads); once finished it returns the result without training. Random choices
     follow `config.seed`.
 
-    Not covered: several machines or GPUs, validation pairs, quantised bases. A
-    model in memory is wrapped in place while it trains and, with method `lora`, is
-    the unchanged base again afterwards.
+    Under `accelerate launch` every process makes this same call: each takes its part of
+    every batch, and the main one writes files and shows progress. A model in memory is
+    wrapped in place while it trains and, with method `lora`, is the unchanged base again
+    afterwards; one that already carries an adapter is refused: merge it first
+    (`model.merge_and_unload()`), so that the reference is the model as it stands.
+    Not covered: validation pairs.
 
     Args:
         pairs: Pairs, a data set with prompt, chosen and rejected, or a JSONL file.
@@ -85,26 +91,36 @@ def train(
     folder = Path(output)
     started = time.perf_counter()
     found = load_pairs(pairs)
-    plan_steps(len(found), config)  # before anything is loaded
+    plan_steps(len(found), config, launched())  # before anything is loaded
+    group = Processes()
+    told = on_progress if group.is_main else _silent
     try:
-        with quiet(), threads(config.threads), shown(on_progress) as report:
-            start = load_start(model, config)
+        with quiet(), threads(config.threads), shown(told) as report:
+            start = group.main_first(lambda: load_start(model, config))
             rows = tokenize(found, start.tokenizer, config.max_length)
-            plan_steps(len(rows.rows), config)
+            plan_steps(len(rows.rows), config, group.count)
             fingerprint = reference_fingerprint(start.model, start.tokenizer)
-            pin_reference(folder, fingerprint, start.base)
-            _claim(folder, config, hash_pairs(found))
-            if not (folder / RESULT_FILE).exists():
-                done = _run(start, rows, config, folder, fingerprint, store, report)
-                _save_result(folder, start, rows, config, fingerprint, done, started)
+            if group.is_main:
+                pin_reference(folder, fingerprint, start.base)
+                claim(folder, config, hash_pairs(found), group.count)
+            if not group.from_main((folder / RESULT_FILE).exists):
+                done = _run(start, rows, config, folder, fingerprint, store, report, group)
+                if group.is_main:
+                    _save_result(folder, start, rows, config, fingerprint, done, started)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemoryError(
             f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
             f"raise gradient_accumulation (now {config.gradient_accumulation}) by the same "
             "factor, lower max_length, or use method lora."
         ) from error
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    if group.is_main:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    group.wait()
     return TrainedModel.read(folder)
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress of a process that is not the main one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,31 +133,6 @@ class _Done:
     training_seconds: float
 
 
-def _claim(folder: Path, config: TrainConfig, pairs_hash: str) -> None:
-    """Writes what this folder trains, or refuses if it trains something else."""
-    path = folder / "training.json"
-    settings = config.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
-    # "auto" is another training on other hardware.
-    settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
-    claim = {"config": settings, "pairs": pairs_hash}
-    if not path.exists():
-        write_json(path, claim)
-        return
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        other = [name for name in settings if before["config"].get(name) != settings[name]]
-        other += ["pairs"] if before["pairs"] != pairs_hash else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunDirectoryError(
-            f"{path} cannot be read ({error}); give an empty folder."
-        ) from error
-    if other:
-        raise RunDirectoryError(
-            f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
-            "folder, or the first settings and pairs to go on with it."
-        )
-
-
 def _run(
     start: Start,
     rows: Rows,
@@ -150,6 +141,7 @@ def _run(
     fingerprint: str,
     store: Store | None,
     report: _Report,
+    group: Processes,
 ) -> _Done:
     """Reference pass and training; saves the weights."""
     from datasets import Dataset
@@ -159,20 +151,16 @@ def _run(
     layout = "plain batches: share_prompts is off"
     if config.share_prompts:
         layout = choose_layout(trainer, list(rows.rows))
-    values = store or Store(folder / "reference.sqlite")
     began = time.perf_counter()
-    try:
-        complete = attach_reference_logps(
-            trainer, rows.rows, fingerprint, values, lambda n, of: report("reference", n, of)
-        )
-    finally:
-        if store is None:
-            values.close()
+    complete = _referred(trainer, rows, folder, fingerprint, store, report, group)
     trainer.train_dataset = Dataset.from_list(complete)
     referred = time.perf_counter()
-    last = latest_complete(checkpoints)
+    last = group.from_main(lambda: latest_complete(checkpoints))
     journal = TrainingJournal(
-        folder / "metrics.jsonl", last[1] if last else 0, lambda n, of: report("training", n, of)
+        folder / "metrics.jsonl",
+        last[1] if last else 0,
+        lambda n, of: report("training", n, of),
+        group,
     )
     trainer.add_callback(journal)
     with stop_at_step_end(journal):
@@ -184,26 +172,33 @@ def _run(
                 "then run the same command again: it goes on from the last whole one."
             ) from error
     trained = time.perf_counter()
-    _save_weights(trainer, start, folder / ("adapter" if config.method == "lora" else "model"))
+    save_weights(trainer, start.tokenizer, folder / config.leaves)
     steps = int(trainer.state.global_step)
     return _Done(steps, layout, referred - began, trained - referred)
 
 
-def _save_weights(trainer: Any, start: Start, target: Path) -> None:
-    """Saves adapter or model whole or not at all, then takes a fresh adapter off again."""
-    temporary = target.with_name(f"{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(target, ignore_errors=True)  # of a call killed before result.json
+def _referred(
+    trainer: Any,
+    rows: Rows,
+    folder: Path,
+    fingerprint: str,
+    store: Store | None,
+    report: _Report,
+    group: Processes,
+) -> list[dict[str, Any]]:
+    """The rows with the reference's log-probs; the main process keeps them on disk."""
+
+    def told(done: int, total: int) -> None:
+        report("reference", done, total)
+
+    if not group.is_main:
+        return attach_reference_logps(trainer, rows.rows, fingerprint, None, told, group)
+    values = store or Store(folder / "reference.sqlite")
     try:
-        if hasattr(trainer.model, "peft_config"):
-            trainer.model.save_pretrained(str(temporary), save_embedding_layers=False)
-            trainer.model.unload()
-        else:
-            trainer.model.save_pretrained(str(temporary))
-            start.tokenizer.save_pretrained(str(temporary))
-        temporary.rename(target)
-    except OSError as error:
-        raise StoreError(f"cannot write {target}: {error}. Free some disk space.") from error
+        return attach_reference_logps(trainer, rows.rows, fingerprint, values, told, group)
+    finally:
+        if store is None:
+            values.close()
 
 
 def _save_result(
@@ -216,7 +211,7 @@ def _save_result(
     started: float,
 ) -> None:
     result = TrainedModel(
-        path=folder / ("adapter" if config.method == "lora" else "model"),
+        path=folder / config.leaves,
         method=config.method,
         base=start.base,
         reference=fingerprint,

@@ -1,0 +1,49 @@
+"""What a training's folder holds, so that another training does not go on in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..errors import RunDirectoryError
+from .assembly import compute_dtype
+from .checkpoint import write_json
+from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+
+
+def claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) -> None:
+    """Writes what a folder trains, or refuses if it trains something else.
+
+    Args:
+        folder: The training's.
+        config: How it trains; what is not part of the result may differ.
+        pairs_hash: Of the pairs (`rows.hash_pairs`).
+        processes: Those that share it.
+
+    Raises:
+        RunDirectoryError: The folder was begun with something else, which is named.
+        StoreError: The file cannot be written.
+    """
+    path = folder / "training.json"
+    settings = config.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
+    # "auto" is another training on other hardware.
+    settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
+    settings["processes"] = processes
+    wanted = {"config": settings, "pairs": pairs_hash}
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        was = {"processes": 1, **before["config"]}
+        other = [name for name in settings if was.get(name) != settings[name]]
+        other += ["pairs"] if before["pairs"] != pairs_hash else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{path} cannot be read ({error}); give an empty folder."
+        ) from error
+    if other:
+        raise RunDirectoryError(
+            f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
+            "folder, or the first settings and pairs to go on with it."
+        )

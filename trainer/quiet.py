@@ -1,0 +1,49 @@
+"""What holds around a training: the libraries are quiet, and threads are counted."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+_NOISY = ("transformers", "trl", "peft", "accelerate", "datasets")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hides what the libraries say that a user cannot act on; errors are still raised."""
+    from transformers.utils import logging as library
+
+    transformers_logging: Any = library  # its functions are untyped
+
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    levels = [logger.level for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Runs with `count` CPU threads, or as many as torch chooses."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
