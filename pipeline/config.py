@@ -44,7 +44,7 @@ class PromptChoice(BaseModel):
     sets: tuple[str, ...] | None = None
     """Names of prompt sets; null for all."""
     limit: int | None = Field(default=None, ge=1)
-    """Most twin pairs, so at most twice as many prompts; null for all."""
+    """Most twin pairs, so at most twice as many prompts, from the sets in turn; null for all."""
     folder: str | None = None
     """A folder with `train/` and `dev/`; null for the shipped sets."""
 
@@ -71,7 +71,7 @@ class EvaluationConfig(BaseModel):
     sets: tuple[str, ...] | None = None
     """Names of prompt sets; null for all."""
     limit: int | None = Field(default=None, ge=1)
-    """Most twin pairs; null for all."""
+    """Most twin pairs, from the sets in turn; null for all."""
     max_tokens: int = Field(default=64, ge=8, le=2048)
     """Most new tokens per answer."""
     probe_limit: int | None = Field(default=16, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,9 +192,9 @@ def load_prompts(
         split: `train`, `dev` or `test`. Look at `test` once per release.
         sets: Names of sets, or one name, read in this order; all, by name, if None.
         folder: Folder with `<split>/<set>.jsonl`; the built-in sets if None.
-        limit: Most *twin pairs* to return, so at most `2 * limit` prompts; the
-            first ones in file order. The built-in sets interleave their topics,
-            so that a limit keeps the variety. None: all.
+        limit: Most *twin pairs* to return, so at most `2 * limit` prompts. The
+            sets give one in turn while they last, each its first ones. The built-in
+            sets interleave their topics, so that a limit keeps the variety. None: all.
 
     Returns:
         Pair after pair, the at-risk half first; the same order on every call.
@@ -213,11 +214,17 @@ def load_prompts(
     )
     if problems:
         raise PromptError(problems)
-    by_id = {row.prompt.id: row.prompt for row in rows}
+    by_id = {row.prompt.id: row for row in rows}
     pairs: dict[str, tuple[Prompt, Prompt]] = {}
-    for prompt in by_id.values():
-        twin = by_id[prompt.twin]
+    turns: list[tuple[int, str]] = []
+    taken: Counter[str] = Counter()
+    for row in by_id.values():
+        prompt, twin = row.prompt, by_id[row.prompt.twin].prompt
         risk, safe = (prompt, twin) if prompt.role == "at_risk" else (twin, prompt)
-        pairs.setdefault(risk.id, (risk, safe))
-    kept = list(pairs.values())[:limit]
-    return [prompt for pair in kept for prompt in pair]
+        if risk.id not in pairs:
+            pairs[risk.id] = (risk, safe)
+            turns.append((taken[row.file], risk.id))
+            taken[row.file] += 1
+    # Sorting is stable: within a turn the sets keep their order.
+    kept = {name for _, name in sorted(turns, key=lambda turn: turn[0])[:limit]}
+    return [prompt for name, pair in pairs.items() if name in kept for prompt in pair]

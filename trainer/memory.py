@@ -115,7 +115,7 @@ def memory_need(shape: Shape, rows: Sequence[dict[str, Any]], config: TrainConfi
     lengths = sorted((_tokens(row, config.share_prompts) for row in rows), reverse=True)
     answers = sorted((len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows), reverse=True)
     tokens, scored = sum(lengths[: config.batch_size]), sum(answers[: config.batch_size])
-    if config.method == "lora":
+    if config.adapts:
         weights = shape.parameters * value
         per_layer = 8 * shape.hidden + 3 * (shape.hidden + shape.feed_forward)
         trained = 16.0 * config.rank * per_layer * shape.layers
