@@ -51,6 +51,8 @@ def select(pairs: Iterable[Pair], selection: PairSelection) -> Pairs:
     Raises:
         PairError: No pair is left.
     """
+    if selection.is_all:
+        return Pairs(pairs)
     kept = [pair for pair in pairs if _is_wanted(pair, selection)]
     order = list(range(len(kept)))
     random.Random(selection.seed).shuffle(order)  # noqa: S311
