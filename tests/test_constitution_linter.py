@@ -103,6 +103,9 @@ def test_a_reference_from_memory(library: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(claims, "load_references", lambda: known)
     problem = found(library, "L009")
     assert "kidd2015" in problem.message
+    text = (library / "explorer.yaml").read_text(encoding="utf-8")
+    assert problem.file == str(library / "explorer.yaml")
+    assert problem.line == text[: text.index("ref: kidd2015")].count("\n") + 1
     assert problem.severity == "warning"
 
 
