@@ -57,8 +57,9 @@ def _print_explanation(code: str, output: str) -> None:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
         return
     for name, text in (("", f"{found.code}: {found.means}"), ("Example", found.example)):
-        console.print(f"{name}: {text}" if name else text, markup=False, highlight=False)
-    console.print(f"Fix: {found.fix}", markup=False, highlight=False)
+        line = f"{name}: {text}" if name else text
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Fix: {found.fix}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_problems(problems: Sequence[Problem], output: str, notes: bool) -> None:
