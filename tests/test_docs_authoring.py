@@ -62,8 +62,8 @@ def plant(folder: Path) -> None:
     file = folder / "mine" / "healer.yaml"
     old = "Leaves how people keep their own body and home to them."
     edit(file, old, "Keeps its distance from strangers, which is good because it evolved.")
-    old = file.read_text(encoding="utf-8").splitlines()[55:57]
-    edit(file, "\n".join(old), "      Be helpful and nice.")
+    lines = file.read_text(encoding="utf-8").splitlines()[55:57]
+    edit(file, "\n".join(lines), "      Be helpful and nice.")
 
 
 def finished(folder: Path) -> None:
@@ -115,7 +115,7 @@ def test_what_stands_below_a_command_is_what_it_prints(
         printed = [line.rstrip() for line in done.output.rstrip("\n").split("\n")]
         wrong = differs(shown, printed)
         assert not wrong, f"$ {command}\n{wrong}\nis not what was printed:\n" + done.output
-    assert sum(typed.values()) >= 3, document
+    assert sum(typed.values()) >= 2, document
     assert (
         all(typed.get(plain, 0) >= count for plain, count in STATES) or document != "authoring.md"
     )
