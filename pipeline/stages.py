@@ -8,7 +8,7 @@ from pathlib import Path
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..critic.gate import Gate
 from ..evaluation.result import Evaluation
-from ..preferences.cast import Cast
+from .casting import cast_of
 from .files import hash_path, write_atomically, write_json
 from .memory import return_memory
 from .stage import (
@@ -96,6 +96,7 @@ def _make_pairs(context: Context) -> str:
             config.pairs,
             cast=cast_of(context),
             on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+            on_attempts=context.progress.attempts,
         )
     )
     result.pairs.save(context.run.pairs)
@@ -103,17 +104,6 @@ def _make_pairs(context: Context) -> str:
     write_json(context.run.confounds, confounds(result.pairs))
     kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
     return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
-
-
-def cast_of(context: Context) -> Cast:
-    """Comparator and teacher of a run, and where its calibration lets comparisons label."""
-    config, models = context.config, context.models
-    own = config.comparator_model != config.critic_model
-    return Cast(
-        comparator=models.get(config.comparator_model) if own else None,
-        teacher=models.get(config.teacher) if config.teacher else None,
-        allows=Gate.load(context.run.calibration).allows,
-    )
 
 
 # --- training

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from ..errors import AnlageError
 from ..llm.request import Model
 from .attempt import Attempt, still_open
 
@@ -75,7 +76,19 @@ async def in_groups(
     tasks = [asyncio.ensure_future(one(group)) for group in made]
     try:
         await asyncio.gather(*tasks)
+    except AnlageError:
+        # Nothing more is begun; what is in flight has been paid for and is stored.
+        await _stop(tasks)
+        for model in models:
+            drain = getattr(model, "drain", None)
+            if drain is not None:
+                await drain()
+        raise
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _stop(tasks)
+
+
+async def _stop(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

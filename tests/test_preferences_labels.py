@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from anlage.errors import ConfigurationError, NotSupportedError, OutcomeError
@@ -48,11 +48,11 @@ class InWords:
         self.say = say
         self.requests: list[Request] = []
 
-    async def complete(self, requests: list[Request]) -> list[Completion]:
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         self.requests += requests
         return [Completion(self.say(r), key=r.key("words")) for r in requests]
 
-    async def score(self, texts: list[tuple[Request, str]]) -> list[Score]:
+    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         raise NotSupportedError("words only")
 
 
