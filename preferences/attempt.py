@@ -12,11 +12,14 @@ from ..critic.frames import FilledFrame, FrameJob
 from ..critic.routing import derive_seed, mate_threat, route, threat
 from ..llm.request import Outcome
 from ..prompts.prompt import Message, Prompt
+from .balance import balance
 from .dataset import Pairs
 from .filters import filter_reason, same_text
 from .outcomes import NO_PRINCIPLE, Outcomes, collect
 from .pair import Pair
 from .settings import PairSettings
+
+TOO_PLAIN = "its surface gives the label away (balance)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +165,20 @@ def finish(
     """
     pairs: list[Pair] = []
     rows: list[tuple[str, str, Outcome]] = []
+    made: dict[str, int] = {}
     for attempt in attempts:
         outcome = attempt.outcome or verdict(attempt)
         principle = attempt.principle.id if attempt.principle else NO_PRINCIPLE
-        rows.append((attempt.prompt.id, principle, outcome))
         if outcome.kind in ("ok", "repaired"):
             pairs.append(_pair(attempt, builder))
+            made[pairs[-1].id] = len(rows)
+        rows.append((attempt.prompt.id, principle, outcome))
+    if settings.balance != "none":
+        balanced = balance(pairs, settings.balance)
+        pairs = list(balanced.pairs)
+        for gone in balanced.dropped:
+            row = made[gone]
+            rows[row] = (*rows[row][:2], Outcome("filtered", TOO_PLAIN))
     outcomes = collect(rows, on_policy=on_policy)
     outcomes.check(settings.max_failed_share)
     return BuildResult(Pairs(pairs), outcomes)

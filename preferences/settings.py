@@ -65,6 +65,9 @@ class PairSettings(BaseModel):
     """Answers per prompt that `best_of_n` chooses from."""
     teacher_rules: int = Field(default=5, ge=1, le=100)
     """Most principles that `teacher` is shown, the ones that share the most cues first."""
+    balance: Literal["none", "drop", "reweight"] = "none"
+    """What is done about pairs whose surface gives the label away: nothing, out with them
+    (counted as filtered), or a smaller weight."""
     min_words: int = Field(default=5, ge=1)
     """Fewest words of either answer."""
     max_words: int = Field(default=120, ge=1)
