@@ -33,9 +33,9 @@ class StoreServer:
         """As `Store.get_many`."""
         return self._store.get_many(kind, keys)
 
-    def put_many(self, kind: str, rows: dict[str, Any], model: str) -> None:
+    def put_many(self, kind: str, rows: dict[str, Any], model: str) -> int:
         """As `Store.put_many`."""
-        self._store.put_many(kind, rows, model=model)
+        return self._store.put_many(kind, rows, model=model)
 
 
 class RemoteStore(RecordingStore):
@@ -63,9 +63,10 @@ class RemoteStore(RecordingStore):
         self._note(kind, found)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> None:
+    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> int:
         """Stores all rows on the server; returns once they are committed."""
         import ray
 
         self._note(kind, rows)
-        ray.get(self._server.put_many.remote(kind, dict(rows), model))
+        stored: int = ray.get(self._server.put_many.remote(kind, dict(rows), model))
+        return stored

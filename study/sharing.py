@@ -11,7 +11,10 @@ from typing import Any
 from ..pipeline.config import RunConfig
 from .design import PlannedRun
 
-_DATA = ("model", "critic", "archetypes", "prompts", "calibration", "pairs")
+_DATA = (
+    *("model", "critic", "comparator", "teacher"),
+    *("archetypes", "prompts", "calibration", "pairs"),
+)
 """Sections that decide what pairs are built."""
 _NOT_RESULT = ("name", "runs", "batch_size", "chat", "budget")
 """Sections that change no result."""
