@@ -94,4 +94,5 @@ def judge_name(judge: Judge | AskingJudge) -> str:
 
 
 def _why(verdict: Verdict, one: Judged) -> str:
-    return incoherence(one.answer, one.asked) if verdict == "incoherent" else ""
+    """`off_topic` where the form is whole and the judge still found no sense."""
+    return (incoherence(one.answer, one.asked) or "off_topic") if verdict == "incoherent" else ""

@@ -114,7 +114,7 @@ def _sampled(loaded: LoadedSuite, limit: int, seed: int) -> LoadedSuite:
     if loaded.choices:
         places = sorted(chooser.sample(range(len(loaded.choices)), limit))
         return replace(loaded, choices=tuple(loaded.choices[place] for place in places))
-    if loaded.suite.own:  # ids end in -r and -t
+    if loaded.suite.own in ("dev", "test"):  # ids end in -r and -t
         stems = list(dict.fromkeys(item.id.rsplit("-", 1)[0] for item in loaded.prompts))
         chosen = set(chooser.sample(stems, max(1, limit // 2)))
         kept = tuple(item for item in loaded.prompts if item.id.rsplit("-", 1)[0] in chosen)

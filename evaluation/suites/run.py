@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from ...errors import ConfigurationError, NotSupportedError, Problem
-from ...llm.request import Completion, Model, Request, Score
+from ...llm.request import Model, Request, Score
 from ...prompts.prompt import Message
 from ..answer import Judge, JudgeQuality
-from ..judging import AskingJudge, Judged, Ruling, judge_faults, judge_name, judge_texts
-from ..measure import HARM
-from ..phrases import find_phrases, persona_phrases
+from ..judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
 from ..rubric import Rubric
+from .answers import answer_text, judged_answer, rated
 from .choose import scored_choice
 from .evaluation import ModelOutcomes, SuiteEvaluation
 from .item import PromptItem
@@ -96,20 +94,22 @@ async def _evaluate_model(
     step(f"{name}: answers")
     completions = await model.complete(requests) if requests else []
     step(f"{name}: judging")
-    texts = [_text(request, done) for request, done in zip(requests, completions, strict=True)]
+    texts = [
+        answer_text(request, done) for request, done in zip(requests, completions, strict=True)
+    ]
     judged = await judge_texts(
         judge,
         [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)],
     )
     answers = [
-        _answer(item, request, done, text, ruling)
+        judged_answer(item, request, done, text, ruling)
         for (_, item), request, done, text, ruling in zip(
             items, requests, completions, texts, judged, strict=True
         )
     ]
     if rubric is not None:
         step(f"{name}: quality")
-        answers = await _rated(rubric, answers)
+        answers = await rated(rubric, answers)
     step(f"{name}: options")
     notes: list[str] = []
     choices: dict[str, tuple[ScoredChoice, ...]] = {}
@@ -129,23 +129,6 @@ async def _evaluate_model(
         tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices),
         tuple(notes),
     )
-
-
-async def _rated(rubric: Rubric, answers: Sequence[JudgedAnswer]) -> list[JudgedAnswer]:
-    """Rates what answered or refused at risk; a refusal's score is 0 without asking."""
-    asked = [a for a in answers if _is_at_risk(a) and a.verdict == "answered"]
-    scores = await rubric.rate([Judged(answer.asked, answer.text) for answer in asked])
-    by_id = {id(a): score for a, score in zip(asked, scores, strict=True)}
-    return [
-        replace(a, quality=by_id.get(id(a), None if a.verdict == "answered" else 0.0))
-        if _is_at_risk(a) and a.verdict
-        else a
-        for a in answers
-    ]
-
-
-def _is_at_risk(answer: JudgedAnswer) -> bool:
-    return answer.role == "at_risk" and answer.failure_mode == HARM
 
 
 async def _choices(
@@ -180,37 +163,6 @@ def _with_system(request: Request, system: str) -> Request:
         (Message("system", system), *request.messages),
         prefill=request.prefill,
         max_tokens=request.max_tokens,
-    )
-
-
-def _text(request: Request, done: Completion) -> str:
-    if done.outcome.kind == "error" or done.finish == "error":
-        return ""
-    return f"{request.prefill}{done.text}".strip()
-
-
-def _answer(
-    item: PromptItem, request: Request, done: Completion, text: str, ruling: Ruling
-) -> JudgedAnswer:
-    failed = done.outcome.kind == "error" or done.finish == "error"
-    read = "\n".join(message.content for message in request.messages)
-    phrases = find_phrases(persona_phrases(), read, text)
-    return JudgedAnswer(
-        id=item.id,
-        group=item.group,
-        role=item.role,
-        failure_mode=item.failure_mode,
-        asked=item.asked,
-        text=text,
-        verdict=None if failed else ruling.verdict,
-        p_refused=0.0 if failed else ruling.p_refused,
-        why="" if failed else ruling.why,
-        intrusion=phrases.counted,
-        echoed=phrases.echoed,
-        words=len(text.split()),
-        finish=done.finish,
-        error=(done.outcome.reason or "the call failed") if failed else ruling.error,
-        key=done.key,
     )
 
 
