@@ -16,6 +16,7 @@ from ..llm.budget import BudgetLimits
 from ..llm.chat_settings import ChatSettings
 from ..llm.embedded import EMBEDDED
 from ..llm.prices import load_prices
+from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
 
@@ -34,6 +35,8 @@ class ArchetypeChoice(BaseModel):
     library: tuple[str, ...] = ()
     """Ids of shipped archetypes to train together with those of `path`, such as the ones
     that guard what they risk."""
+    shuffle_seed: int | None = Field(default=None, ge=0)
+    """A control: deals the principles' texts out to places where they do not belong."""
 
 
 class PromptChoice(BaseModel):
@@ -76,6 +79,12 @@ class EvaluationConfig(BaseModel):
     """Most new tokens per answer."""
     probe_limit: int | None = Field(default=16, ge=1)
     """Most labelled pairs of one failure mode and role that the probe scores; null for all."""
+    failure_modes: tuple[str, ...] | None = None
+    """Failure modes the probe scores; null for those the constitution guards against. Runs
+    with different archetypes are only comparable with one list."""
+    system: str = ""
+    """System prompt before every prompt that has none, for all models; `constitution` writes
+    the principles' statements into it."""
 
 
 class RunConfig(BaseModel):
@@ -91,6 +100,11 @@ class RunConfig(BaseModel):
     """The model to train: `smollm2-135m`, a local folder or a hub id."""
     critic: str | None = None
     """The model that critiques; null: the model is its own critic."""
+    comparator: str | None = None
+    """The model that says which of two answers is better; null: the critic. It is the one
+    that is measured before its comparisons may label."""
+    teacher: str | None = None
+    """The stronger model that builder `teacher` distils; null where there is none."""
     batch_size: int = Field(default=32, ge=1, le=1024)
     """Most requests a local model runs together."""
     archetypes: ArchetypeChoice = ArchetypeChoice()
@@ -101,8 +115,13 @@ class RunConfig(BaseModel):
     """How the critic is measured; drawn with the data seed."""
     pairs: PairSettings = PairSettings()
     """How pairs are built; `pairs.seed` is the data seed."""
+    selection: PairSelection = PairSelection()
+    """Which of the built pairs are trained on; asks no model anything."""
     training: TrainConfig = TrainConfig()
     """How the model is trained; `training.seed` is the training seed."""
+    untrained: bool = False
+    """A control: measures the model as it is, without pairs and training; with
+    `evaluation.system`, the model as it is against the model under that prompt."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     chat: ChatSettings = ChatSettings()
@@ -125,6 +144,17 @@ class RunConfig(BaseModel):
     def critic_model(self) -> str:
         """The critic's model: the model itself unless another is named."""
         return self.critic or self.model
+
+    @property
+    def comparator_model(self) -> str:
+        """The comparator's model: the critic unless another is named."""
+        return self.comparator or self.critic_model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model the run asks, each once: policy, critic, comparator, teacher."""
+        asked = [self.model, self.critic_model, self.comparator_model]
+        return tuple(dict.fromkeys([*asked, self.teacher] if self.teacher else asked))
 
 
 def load_config(path: str | Path) -> RunConfig:
@@ -162,6 +192,10 @@ def check_config(config: RunConfig, source: str) -> None:
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    if config.pairs.builder == "teacher" and config.teacher is None:
+        message = "`pairs.builder` is teacher, but there is no `teacher`"
+        fix = "name a stronger model in `teacher`, or take another builder"
+        problems.append(Problem("D011", "error", source, 0, message, fix))
     problems += _price_problems(config, source)
     if problems:
         raise ConfigurationError(problems)
@@ -176,11 +210,10 @@ def _price_problems(config: RunConfig, source: str) -> list[Problem]:
         return list(error.problems)
     if budget.max_usd is None:
         return []
-    models = dict.fromkeys((config.model, config.critic_model))
     fix = "give it in a file named by `budget.prices`, or cap calls or tokens instead"
     return [
         Problem("R004", "error", source, 0, f"`budget.max_usd` needs the price of {spec!r}", fix)
-        for spec in models
+        for spec in config.models
         if prices.price(spec) is None
     ]
 

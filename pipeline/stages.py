@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
-from ..evaluation.result import Evaluation
+from ..critic.gate import Gate
+from .casting import cast_of
+from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
+from .measurement import evaluation_inputs, measure
 from .memory import return_memory
 from .stage import (
     Context,
     Stage,
     calibration_pairs,
     compile_for,
-    evaluation_prompts,
     hash_data,
     hash_labelled,
     hash_prompts,
-    probe_pairs,
     training_prompts,
 )
 
@@ -42,7 +42,7 @@ def _make_constitution(context: Context) -> str:
 def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
-        "critic": context.models.identity(context.config.critic_model),
+        "comparator": context.models.identity(context.config.comparator_model),
         "exemplars": hash_labelled(calibration_pairs(context.config)),
     }
 
@@ -51,10 +51,10 @@ def _make_calibration(context: Context) -> str:
     from ..critic.calibrate import calibrate
 
     constitution = load_constitution(context.run.constitution)
-    critic = context.models.get(context.config.critic_model)
+    comparator = context.models.get(context.config.comparator_model)
     result = asyncio.run(
         calibrate(
-            critic,
+            comparator,
             calibration_pairs(context.config),
             constitution,
             seed=context.config.pairs.seed,
@@ -68,11 +68,15 @@ def _make_calibration(context: Context) -> str:
 
 
 def _pairs_inputs(context: Context) -> dict[str, str]:
+    config, identity = context.config, context.models.identity
     return {
         "constitution": load_constitution(context.run.constitution).hash,
         "prompts": hash_prompts(training_prompts(context.config)),
-        "policy": context.models.identity(context.config.model),
-        "critic": context.models.identity(context.config.critic_model),
+        "policy": identity(config.model),
+        "critic": identity(config.critic_model),
+        "comparator": identity(config.comparator_model),
+        "teacher": identity(config.teacher) if config.teacher else "",
+        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
     }
 
 
@@ -88,7 +92,9 @@ def _make_pairs(context: Context) -> str:
             context.models.get(config.model),
             context.models.get(config.critic_model),
             config.pairs,
+            cast=cast_of(context),
             on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+            on_attempts=context.progress.attempts,
         )
     )
     result.pairs.save(context.run.pairs)
@@ -101,6 +107,12 @@ def _make_pairs(context: Context) -> str:
 # --- training
 
 
+def _training_settings(config: RunConfig) -> object:
+    settings = config.training.model_dump(mode="json")
+    chosen = config.selection
+    return settings if chosen.is_all else [settings, chosen.model_dump(mode="json")]
+
+
 def _training_inputs(context: Context) -> dict[str, str]:
     return {
         "pairs": hash_path(context.run.pairs),
@@ -110,14 +122,16 @@ def _training_inputs(context: Context) -> dict[str, str]:
 
 def _make_training(context: Context) -> str:
     from ..preferences.dataset import Pairs
+    from ..preferences.selection import select
     from ..trainer.train import train
 
     context.models.release()  # the trainer loads its own copy; do not hold two
     result = train(
-        Pairs.load(context.run.pairs),
+        select(Pairs.load(context.run.pairs), context.config.selection),
         model=context.config.model,
         config=context.config.training,
         output=context.run.training,
+        store=context.models.store,
         on_progress=context.progress.update,
     )
     return_memory()
@@ -125,37 +139,6 @@ def _make_training(context: Context) -> str:
 
 
 # --- evaluation
-
-
-def _evaluation_inputs(context: Context) -> dict[str, str]:
-    folder = Path(__file__).parents[1] / "evaluation"
-    return {
-        "adapter": hash_path(context.run.training / "adapter"),
-        "model": context.models.identity(context.config.model),
-        "prompts": hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": hash_labelled(probe_pairs(context.config)),
-        "judge": hash_path(folder / "judge_weights.json"),
-        "text": hash_path(folder / "held_out_text.txt"),
-    }
-
-
-def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the probe."""
-    from ..evaluation.evaluate import evaluate
-
-    config = context.config
-    adapter = context.run.training / "adapter"
-    return evaluate(
-        {
-            "base": context.models.get(config.model),
-            "trained": context.models.get(config.model, adapter),
-        },
-        evaluation_prompts(config),
-        baseline="base",
-        exemplars=probe_pairs(config),
-        max_tokens=config.evaluation.max_tokens,
-        on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
-    )
 
 
 def _make_evaluation(context: Context) -> str:
@@ -203,14 +186,14 @@ STAGES: tuple[Stage, ...] = (
         "measuring the critic",
         1,
         ("20_calibration.json",),
-        lambda config: [config.critic_model, config.pairs.seed, config.calibration.limit],
+        lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
         _calibration_inputs,
         _make_calibration,
     ),
     Stage(
         "pairs",
         "building pairs",
-        1,
+        2,
         ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"),
         lambda config: config.pairs.model_dump(mode="json"),
         _pairs_inputs,
@@ -221,7 +204,7 @@ STAGES: tuple[Stage, ...] = (
         "training",
         1,
         ("40_training/adapter", "40_training/metrics.jsonl", "40_training/reference.json"),
-        lambda config: config.training.model_dump(mode="json"),
+        _training_settings,
         _training_inputs,
         _make_training,
     ),
@@ -231,7 +214,7 @@ STAGES: tuple[Stage, ...] = (
         1,
         ("50_evaluation.json",),
         lambda config: config.evaluation.model_dump(mode="json"),
-        _evaluation_inputs,
+        evaluation_inputs,
         _make_evaluation,
     ),
     Stage(
@@ -245,3 +228,12 @@ STAGES: tuple[Stage, ...] = (
     ),
 )
 """All stages in order; each reads what the ones before it left."""
+
+_NEED_TRAINING = frozenset({"calibration", "pairs", "training"})
+
+
+def stages_for(config: RunConfig) -> tuple[Stage, ...]:
+    """The stages a run goes through: without training, only what measures the model."""
+    if not config.untrained:
+        return STAGES
+    return tuple(stage for stage in STAGES if stage.name not in _NEED_TRAINING)
