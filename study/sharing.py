@@ -44,9 +44,12 @@ def keys_of(config: RunConfig) -> Keys:
     measured = config.evaluation.model_dump_json()
     # A system prompt made of principles depends on the archetypes.
     rules = config.archetypes if config.evaluation.system == "constitution" else None
-    base = _digest(config.model, measured, str(config.prompts.folder), str(rules))
-    if config.untrained:
-        return Keys("", "", base, base)
+    asked = (config.model, str(config.prompts.folder), str(rules))
+    if config.untrained:  # the base is measured without the system prompt there
+        plain = config.evaluation.model_copy(update={"system": ""}).model_dump_json()
+        base = _digest(plain, config.model, str(config.prompts.folder), "None")
+        return Keys("", "", base, _digest(measured, *asked))
+    base = _digest(measured, *asked)
     data = _digest(config.model_dump_json(include=_DATA))
     training = _digest(config.model_dump_json(exclude=_NOT_RESULT))
     return Keys(data, training, base, _digest(training, measured))
