@@ -13,7 +13,7 @@ from typing import Any
 from ..cache import Store
 from ..errors import StoreError
 from ..prompts.prompt import Message
-from .batching import plan_batches
+from .batching import families_of, plan_batches
 from .flow import Flow
 from .request import Completion, Model, Outcome, Request, Score, Usage
 
@@ -72,7 +72,9 @@ class CachedModel:
             await self._flow(unique, answers)
             return [answers[key] for key in keys]
         self._report(answers, keys)
-        for batch in self._missing(unique, [_length(r) for r in unique.values()], answers):
+        families = families_of([_said(request) for request in unique.values()])
+        lengths = [_length(request) for request in unique.values()]
+        for batch in self._missing(unique, lengths, answers, families):
             found = await self.inner.complete([unique[key] for key in batch])
             answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
             self._report(answers, keys)
@@ -159,10 +161,14 @@ class CachedModel:
         return lookup_call(self.store, key)
 
     def _missing(
-        self, unique: Mapping[str, object], lengths: Sequence[int], done: Mapping[str, object]
+        self,
+        unique: Mapping[str, object],
+        lengths: Sequence[int],
+        done: Mapping[str, object],
+        families: Sequence[int] | None = None,
     ) -> Iterator[list[str]]:
         keys = list(unique)
-        for batch in plan_batches(lengths, self.batch_size):
+        for batch in plan_batches(lengths, self.batch_size, families=families):
             missing = [keys[index] for index in batch if keys[index] not in done]
             if missing:
                 yield missing
@@ -196,6 +202,10 @@ def _length(request: Request) -> int:
     # Characters, not tokens: the plan must not need the model. A token is about 4.
     said = sum(len(message.content) for message in request.messages)
     return said + len(request.prefill) + 4 * request.max_tokens
+
+
+def _said(request: Request) -> str:
+    return "\n".join(f"{message.role}: {message.content}" for message in request.messages)
 
 
 def _row(answer: Completion) -> dict[str, Any]:
