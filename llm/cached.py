@@ -117,7 +117,7 @@ class CachedModel:
         """Stores the answers in one transaction; returns those that count."""
         fresh = {key: dataclasses.replace(answer, key=key) for key, answer in found.items()}
         rows = {
-            key: {"request": asdict(unique[key]), "completion": _row(answer)}
+            key: {"request": unique[key].plain(), "completion": _row(answer)}
             for key, answer in fresh.items()
             if answer.outcome.kind != "error"
         }
