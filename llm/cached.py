@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..prompts.prompt import Message
 from .batching import families_of, plan_batches
 from .flow import Flow
+from .lengths import length_of, lengths_together
 from .request import Completion, Model, Outcome, Request, Score, Usage
 
 
@@ -73,7 +74,7 @@ class CachedModel:
             return [answers[key] for key in keys]
         self._report(answers, keys)
         families = families_of([_said(request) for request in unique.values()])
-        lengths = [_length(request) for request in unique.values()]
+        lengths = [length_of(request) for request in unique.values()]
         for batch in self._missing(unique, lengths, answers, families):
             found = await self.inner.complete([unique[key] for key in batch])
             answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
@@ -141,8 +142,7 @@ class CachedModel:
         stored = self.store.get_many("score", unique)
         scores = {key: _score_of(key, value) for key, value in stored.items()}
         self._report(scores, keys)
-        lengths = [_length(request) + len(text) for request, text in unique.values()]
-        for batch in self._missing(unique, lengths, scores):
+        for batch in self._missing(unique, lengths_together(unique.values()), scores):
             found = await self.inner.score([unique[key] for key in batch])
             fresh = dict(zip(batch, found, strict=True))
             values = {key: asdict(score) for key, score in fresh.items()}
@@ -198,12 +198,6 @@ def score_key(fingerprint: str, request: Request, text: str) -> str:
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
-def _length(request: Request) -> int:
-    # Characters, not tokens: the plan must not need the model. A token is about 4.
-    said = sum(len(message.content) for message in request.messages)
-    return said + len(request.prefill) + 4 * request.max_tokens
-
-
 def _said(request: Request) -> str:
     return "\n".join(f"{message.role}: {message.content}" for message in request.messages)
 
@@ -237,7 +231,8 @@ def _request_of(key: str, value: Any) -> Request:
 
 def _score_of(key: str, value: Any) -> Score:
     try:
-        return Score(logprob=float(value["logprob"]), tokens=int(value["tokens"]))
+        greedy = value.get("greedy")  # not in what earlier versions stored
+        return Score(float(value["logprob"]), int(value["tokens"]), greedy)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("score", key, error) from error
 
