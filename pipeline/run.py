@@ -23,10 +23,8 @@ from .progress import StageProgress
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGES
+from .stages import STAGE_NAMES, stages_of
 from .used_keys import open_store
-
-STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def run(
     source = "config" if isinstance(config, RunConfig) else str(config)
     resolved = config if isinstance(config, RunConfig) else load_config(config)
     check_config(resolved, source)
-    stages = _stages_until(until)
+    stages = _stages_until(resolved, until)
     progress = StageProgress(console or Console(), quiet=quiet)
     directory = open_run(resolved, resolved_text(resolved))
     with locked(directory), open_store(directory) as store:
@@ -126,7 +124,7 @@ def models_of(
     )
 
 
-def _stages_until(until: str) -> tuple[Stage, ...]:
+def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
     if until not in STAGE_NAMES:
         problem = Problem(
             "R002",
@@ -137,7 +135,11 @@ def _stages_until(until: str) -> tuple[Stage, ...]:
             f"use one of: {', '.join(STAGE_NAMES)}",
         )
         raise ConfigurationError([problem])
-    return STAGES[: STAGE_NAMES.index(until) + 1]
+    stages = stages_of(config)
+    names = [stage.name.split("/")[0] for stage in stages]
+    # The pairs of round 1 come before any training, all others after some.
+    last = names.index(until) if until == "pairs" else len(names) - 1 - names[::-1].index(until)
+    return stages[: last + 1]
 
 
 def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:

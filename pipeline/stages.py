@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..evaluation.result import Evaluation
+from .config import RunConfig
+from .effect import critic_of
 from .files import hash_path, write_atomically, write_json
-from .memory import return_memory
+from .pairs_stage import pairs_stage
 from .stage import (
     Context,
     Stage,
@@ -19,8 +21,8 @@ from .stage import (
     hash_labelled,
     hash_prompts,
     probe_pairs,
-    training_prompts,
 )
+from .training_stages import round_weights, training_stages
 
 # --- constitution
 
@@ -42,7 +44,7 @@ def _make_constitution(context: Context) -> str:
 def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
-        "critic": context.models.identity(context.config.critic_model),
+        "critic": context.models.identity(critic_of(context.config)),
         "exemplars": hash_labelled(calibration_pairs(context.config)),
     }
 
@@ -51,7 +53,7 @@ def _make_calibration(context: Context) -> str:
     from ..critic.calibrate import calibrate
 
     constitution = load_constitution(context.run.constitution)
-    critic = context.models.get(context.config.critic_model)
+    critic = context.models.get(critic_of(context.config))
     result = asyncio.run(
         calibrate(
             critic,
@@ -64,73 +66,16 @@ def _make_calibration(context: Context) -> str:
     return result.reason
 
 
-# --- pairs
-
-
-def _pairs_inputs(context: Context) -> dict[str, str]:
-    return {
-        "constitution": load_constitution(context.run.constitution).hash,
-        "prompts": hash_prompts(training_prompts(context.config)),
-        "policy": context.models.identity(context.config.model),
-        "critic": context.models.identity(context.config.critic_model),
-    }
-
-
-def _make_pairs(context: Context) -> str:
-    from ..preferences.builder import get_builder
-    from ..preferences.confounds import confounds
-
-    config = context.config
-    result = asyncio.run(
-        get_builder(config.pairs.builder)(
-            training_prompts(config),
-            load_constitution(context.run.constitution),
-            context.models.get(config.model),
-            context.models.get(config.critic_model),
-            config.pairs,
-            on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
-        )
-    )
-    result.pairs.save(context.run.pairs)
-    write_json(context.run.outcomes, result.outcomes.to_json())
-    write_json(context.run.confounds, confounds(result.pairs))
-    kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
-    return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
-
-
-# --- training
-
-
-def _training_inputs(context: Context) -> dict[str, str]:
-    return {
-        "pairs": hash_path(context.run.pairs),
-        "model": context.models.identity(context.config.model),
-    }
-
-
-def _make_training(context: Context) -> str:
-    from ..preferences.dataset import Pairs
-    from ..trainer.train import train
-
-    context.models.release()  # the trainer loads its own copy; do not hold two
-    result = train(
-        Pairs.load(context.run.pairs),
-        model=context.config.model,
-        config=context.config.training,
-        output=context.run.training,
-        on_progress=context.progress.update,
-    )
-    return_memory()
-    return f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
-
-
 # --- evaluation
 
 
 def _evaluation_inputs(context: Context) -> dict[str, str]:
     folder = Path(__file__).parents[1] / "evaluation"
+    weights = round_weights(context.config, context.run.path)
+    before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
     return {
-        "adapter": hash_path(context.run.training / "adapter"),
+        **before,
+        "adapter": hash_path(weights["trained"]),
         "model": context.models.identity(context.config.model),
         "prompts": hash_prompts(evaluation_prompts(context.config)),
         "exemplars": hash_labelled(probe_pairs(context.config)),
@@ -140,15 +85,18 @@ def _evaluation_inputs(context: Context) -> dict[str, str]:
 
 
 def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the probe."""
+    """Base and trained model on the config's evaluation prompts, with the probe.
+
+    With rounds, the model after each round before the last is measured, too.
+    """
     from ..evaluation.evaluate import evaluate
 
     config = context.config
-    adapter = context.run.training / "adapter"
+    weights = round_weights(config, context.run.path)
     return evaluate(
         {
             "base": context.models.get(config.model),
-            "trained": context.models.get(config.model, adapter),
+            **{name: context.models.trained(config.model, at) for name, at in weights.items()},
         },
         evaluation_prompts(config),
         baseline="base",
@@ -168,6 +116,9 @@ def _make_evaluation(context: Context) -> str:
 
 _REPORTED = (
     "config.yaml",
+    "40_training/forgetting.json",
+    "40_training/checks.jsonl",
+    "40_training/conditions.jsonl",
     "10_constitution.yaml",
     "20_calibration.json",
     "30_pairs.jsonl",
@@ -188,60 +139,52 @@ def _make_report(context: Context) -> str:
     return str(write_report(context.run.path))
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        "constitution",
-        "compiling archetypes",
-        1,
-        ("10_constitution.yaml",),
-        lambda config: config.archetypes.model_dump(mode="json"),
-        _constitution_inputs,
-        _make_constitution,
-    ),
-    Stage(
-        "calibration",
-        "measuring the critic",
-        1,
-        ("20_calibration.json",),
-        lambda config: [config.critic_model, config.pairs.seed, config.calibration.limit],
-        _calibration_inputs,
-        _make_calibration,
-    ),
-    Stage(
-        "pairs",
-        "building pairs",
-        1,
-        ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"),
-        lambda config: config.pairs.model_dump(mode="json"),
-        _pairs_inputs,
-        _make_pairs,
-    ),
-    Stage(
-        "training",
-        "training",
-        1,
-        ("40_training/adapter", "40_training/metrics.jsonl", "40_training/reference.json"),
-        lambda config: config.training.model_dump(mode="json"),
-        _training_inputs,
-        _make_training,
-    ),
-    Stage(
-        "evaluation",
-        "evaluating before and after",
-        1,
-        ("50_evaluation.json",),
-        lambda config: config.evaluation.model_dump(mode="json"),
-        _evaluation_inputs,
-        _make_evaluation,
-    ),
-    Stage(
-        "report",
-        "writing the report",
-        1,
-        ("60_report.html",),
-        lambda config: None,
-        _report_inputs,
-        _make_report,
-    ),
+_CONSTITUTION = Stage(
+    "constitution",
+    "compiling archetypes",
+    1,
+    ("10_constitution.yaml",),
+    lambda config: config.archetypes.model_dump(mode="json"),
+    _constitution_inputs,
+    _make_constitution,
 )
-"""All stages in order; each reads what the ones before it left."""
+_CALIBRATION = Stage(
+    "calibration",
+    "measuring the critic",
+    1,
+    ("20_calibration.json",),
+    lambda config: [critic_of(config), config.pairs.seed, config.calibration.limit],
+    _calibration_inputs,
+    _make_calibration,
+)
+_EVALUATION = Stage(
+    "evaluation",
+    "evaluating before and after",
+    1,
+    ("50_evaluation.json",),
+    lambda config: config.evaluation.model_dump(mode="json"),
+    _evaluation_inputs,
+    _make_evaluation,
+)
+_REPORT = Stage(
+    "report",
+    "writing the report",
+    1,
+    ("60_report.html",),
+    lambda config: None,
+    _report_inputs,
+    _make_report,
+)
+
+STAGE_NAMES = ("constitution", "calibration", "pairs", "training", "evaluation", "report")
+"""What a run can be stopped after; rounds and layers have stages of their own in between."""
+
+
+def stages_of(config: RunConfig) -> tuple[Stage, ...]:
+    """All stages of a run in order; each reads what the ones before it left."""
+    rounds = tuple(
+        stage
+        for number in range(config.rounds)
+        for stage in (pairs_stage(config, number), *training_stages(config, number))
+    )
+    return (_CONSTITUTION, _CALIBRATION, *rounds, _EVALUATION, _REPORT)

@@ -130,6 +130,13 @@ class Watch(TrainerCallback):
         self.memory.state.replays.append(step)
         self.memory.save()
 
+    def finish(self, step: int) -> None:
+        """Measures all labelled pairs at the step whose weights are the layer's result."""
+        held = self.memory.at(step)
+        if held is None or len(held.probe) < self._instruments.labelled:
+            self.memory.add(self._instruments.check(step, whole=True))
+        self.memory.cut(step)
+
     def _settle(self, step: int, control: Any, parts: dict[str, Any]) -> None:
         now = self._instruments.check(step, whole=step == self._steps)
         self._act(self._judge(now), step, control, parts, now)
