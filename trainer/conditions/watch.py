@@ -166,11 +166,15 @@ class Watch(TrainerCallback):
         parts: dict[str, Any],
         check: Check | None = None,
     ) -> None:
-        """Writes every finding down and does the strongest of what their policies ask."""
-        for wanted in _STRONGEST:
-            asking = [finding for finding in findings if self._policy(finding) == wanted]
+        """Writes every finding down, then does what their policies ask, the strongest first."""
+        by_policy = {
+            wanted: [finding for finding in findings if self._policy(finding) == wanted]
+            for wanted in _STRONGEST
+        }
+        for wanted, asking in by_policy.items():
             for finding in asking:
                 self.memory.log(finding, wanted, self._described(wanted, asking, step))
+        for wanted, asking in by_policy.items():
             if not asking:
                 continue
             if wanted == "rollback":
