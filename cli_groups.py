@@ -5,14 +5,16 @@ from __future__ import annotations
 import typer
 
 from .cli_cache import app as cache
+from .cli_confounds import confounds
 from .cli_critic import app as critic
 from .cli_injection import injection
 from .cli_review import review
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic` and `review`."""
+    """Adds `cache`, `critic`, `confounds` and `review`."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
+    app.command()(confounds)
     app.command()(review)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ..errors import Problem
+from ..prompts.lessons import SHIPPED
 
 
 class LayerConfig(BaseModel):
@@ -57,3 +62,19 @@ class LayerConfig(BaseModel):
         if self.kind == "dpo" and self.themes is not None:
             raise ValueError(f"layer {self.name!r}: pairs have no `themes`; use failure_modes")
         return self
+
+
+def missing_data(layers: Sequence[LayerConfig], source: str) -> Iterator[Problem]:
+    """Data that a layer names and that is not there.
+
+    Args:
+        layers: The layers of a config.
+        source: Where the config came from, for messages.
+    """
+    fix = f"use {' or '.join(SHIPPED)}, or an existing file or folder"
+    for layer in layers:
+        if layer.data is None or (layer.kind == "sft" and layer.data in SHIPPED):
+            continue
+        if not Path(layer.data).exists():
+            message = f"layer {layer.name!r}: no data at {layer.data!r}"
+            yield Problem("R001", "error", source, 0, message, fix)

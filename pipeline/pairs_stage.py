@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 from ..constitution.yaml_form import load_constitution
+from ..critic.gate import Gate
+from .casting import cast_of
 from .config import RunConfig
 from .effect import conditions_of, critic_of, pair_settings
 from .files import hash_path, write_json
-from .stage import Context, Stage, hash_prompts, training_prompts
+from .stage import Context, Stage, hash_data, hash_prompts, training_prompts
 from .training_stages import round_weights
 from .unit import round_folder
 
@@ -22,7 +24,7 @@ def pairs_stage(config: RunConfig, number: int) -> Stage:
     return Stage(
         f"pairs/round-{number + 1}" if here else "pairs",
         f"building pairs, round {number + 1}" if here else "building pairs",
-        1,
+        2,
         tuple(here + name for name in names),
         lambda config: _pairs_settings(config, number),
         lambda context: _pairs_inputs(context, number),
@@ -37,12 +39,15 @@ def _pairs_settings(config: RunConfig, number: int) -> object:
 
 
 def _pairs_inputs(context: Context, number: int) -> dict[str, str]:
-    config = context.config
+    config, identity = context.config, context.models.identity
     inputs = {
         "constitution": load_constitution(context.run.constitution).hash,
         "prompts": hash_prompts(training_prompts(config)),
-        "policy": context.models.identity(config.model),
-        "critic": context.models.identity(critic_of(config)),
+        "policy": identity(config.model),
+        "critic": identity(critic_of(config)),
+        "comparator": identity(config.comparator_model),
+        "teacher": identity(config.teacher) if config.teacher else "",
+        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
     }
     if number:
         inputs["current"] = hash_path(_current(context, number))
@@ -75,7 +80,9 @@ def _make_pairs(context: Context, number: int) -> str:
             policy,
             critic,
             pair_settings(config, number),
+            cast=cast_of(context),
             on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+            on_attempts=context.progress.attempts,
         )
     )
     here.mkdir(parents=True, exist_ok=True)

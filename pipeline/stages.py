@@ -8,7 +8,6 @@ from pathlib import Path
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..evaluation.result import Evaluation
 from .config import RunConfig
-from .effect import critic_of
 from .files import hash_path, write_atomically, write_json
 from .pairs_stage import pairs_stage
 from .stage import (
@@ -44,7 +43,7 @@ def _make_constitution(context: Context) -> str:
 def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
-        "critic": context.models.identity(critic_of(context.config)),
+        "comparator": context.models.identity(context.config.comparator_model),
         "exemplars": hash_labelled(calibration_pairs(context.config)),
     }
 
@@ -53,10 +52,10 @@ def _make_calibration(context: Context) -> str:
     from ..critic.calibrate import calibrate
 
     constitution = load_constitution(context.run.constitution)
-    critic = context.models.get(critic_of(context.config))
+    comparator = context.models.get(context.config.comparator_model)
     result = asyncio.run(
         calibrate(
-            critic,
+            comparator,
             calibration_pairs(context.config),
             constitution,
             seed=context.config.pairs.seed,
@@ -153,7 +152,7 @@ _CALIBRATION = Stage(
     "measuring the critic",
     1,
     ("20_calibration.json",),
-    lambda config: [critic_of(config), config.pairs.seed, config.calibration.limit],
+    lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
     _calibration_inputs,
     _make_calibration,
 )
