@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
-from ..evaluation.result import Evaluation
 from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
+from .measurement import evaluation_inputs, measure
 from .pairs_stage import pairs_stage
 from .stage import (
     Context,
     Stage,
     calibration_pairs,
     compile_for,
-    evaluation_prompts,
     hash_data,
     hash_labelled,
-    hash_prompts,
-    probe_pairs,
 )
-from .training_stages import round_weights, training_stages
+from .training_stages import training_stages
 
 # --- constitution
 
@@ -66,43 +62,6 @@ def _make_calibration(context: Context) -> str:
 
 
 # --- evaluation
-
-
-def _evaluation_inputs(context: Context) -> dict[str, str]:
-    folder = Path(__file__).parents[1] / "evaluation"
-    weights = round_weights(context.config, context.run.path)
-    before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
-    return {
-        **before,
-        "adapter": hash_path(weights["trained"]),
-        "model": context.models.identity(context.config.model),
-        "prompts": hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": hash_labelled(probe_pairs(context.config)),
-        "judge": hash_path(folder / "judge_weights.json"),
-        "text": hash_path(folder / "held_out_text.txt"),
-    }
-
-
-def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the probe.
-
-    With rounds, the model after each round before the last is measured, too.
-    """
-    from ..evaluation.evaluate import evaluate
-
-    config = context.config
-    weights = round_weights(config, context.run.path)
-    return evaluate(
-        {
-            "base": context.models.get(config.model),
-            **{name: context.models.trained(config.model, at) for name, at in weights.items()},
-        },
-        evaluation_prompts(config),
-        baseline="base",
-        exemplars=probe_pairs(config),
-        max_tokens=config.evaluation.max_tokens,
-        on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
-    )
 
 
 def _make_evaluation(context: Context) -> str:
@@ -162,7 +121,7 @@ _EVALUATION = Stage(
     1,
     ("50_evaluation.json",),
     lambda config: config.evaluation.model_dump(mode="json"),
-    _evaluation_inputs,
+    evaluation_inputs,
     _make_evaluation,
 )
 _REPORT = Stage(
@@ -179,8 +138,13 @@ STAGE_NAMES = ("constitution", "calibration", "pairs", "training", "evaluation",
 """What a run can be stopped after; rounds and layers have stages of their own in between."""
 
 
-def stages_of(config: RunConfig) -> tuple[Stage, ...]:
-    """All stages of a run in order; each reads what the ones before it left."""
+def stages_for(config: RunConfig) -> tuple[Stage, ...]:
+    """The stages a run goes through, in order; each reads what the ones before it left.
+
+    Without training, only what measures the model.
+    """
+    if config.untrained:
+        return (_CONSTITUTION, _EVALUATION, _REPORT)
     rounds = tuple(
         stage
         for number in range(config.rounds)

@@ -59,8 +59,11 @@ def _unit_stage(config: RunConfig, unit: Unit, name: str) -> Stage:
 
 def _settings(config: RunConfig, unit: Unit) -> object:
     training = config.training.model_dump(mode="json")
+    chosen = config.selection
+    if not chosen.is_all:
+        training = {"training": training, "selection": chosen.model_dump(mode="json")}
     if is_plain(config):
-        return training
+        return training if chosen.is_all else list(training.values())
     layer = unit.layer.model_dump(mode="json") if unit.layer else None
     return [training, layer, conditions_of(config).model_dump(mode="json")]
 
@@ -148,7 +151,7 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
         model=config.model,
         config=training,
         output=run / unit.folder,
-        store=None if is_plain(config) else context.models.store,
+        store=context.models.store,
         on_progress=context.progress.update,
         origin=origin,
         watch=watch,

@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..errors import TrainingError
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
+from ..preferences.selection import select
 from ..prompts.lesson import Lesson
 from ..prompts.lessons import load_lessons
 from .config import RunConfig
@@ -30,9 +31,10 @@ def pairs_for(config: RunConfig, unit: Unit, run: Path) -> list[Pair]:
     """
     layer = unit.layer
     if layer is None:
-        return select_pairs(config, list(Pairs.load(run / unit.pairs)))
+        return select_pairs(config, select(Pairs.load(run / unit.pairs), config.selection))
     source = Path(layer.data) if layer.data else run / unit.pairs
-    found = [pair for pair in Pairs.load(source) if _belongs(pair, layer)]
+    built = Pairs.load(source) if layer.data else select(Pairs.load(source), config.selection)
+    found = [pair for pair in built if _belongs(pair, layer)]
     found = select_pairs(config, found)[: layer.limit]
     if not found:
         raise TrainingError(
