@@ -145,7 +145,7 @@ def _arm_plan(
         trainings += new["training"]
         counted = {
             "calibration": cost.calibration * new["data"],
-            "pairs": cost.pairs * new["data"],
+            "pairs": cost.pairs * new["data"] + cost.later * new["training"],
             "evaluation": cost.base * new["base"] + cost.trained * new["evaluation"],
         }
         calls += sum(counted.values())

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..pipeline.config import RunConfig
+from ..pipeline.effect import critic_of, pair_settings
 from .design import PlannedRun
 
 _DATA = {
-    *("model", "critic", "comparator", "teacher"),
-    *("archetypes", "prompts", "calibration", "pairs"),
+    *("model", "comparator", "teacher"),
+    *("archetypes", "prompts", "calibration"),
 }
-"""Sections that decide what pairs are built."""
+"""Sections that decide what pairs are built, beside the pairs' own settings."""
 _NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation"}
 """Sections that change nothing about what is trained."""
 
@@ -50,7 +51,8 @@ def keys_of(config: RunConfig) -> Keys:
         base = _digest(plain, config.model, str(config.prompts.folder), "None")
         return Keys("", "", base, _digest(measured, *asked))
     base = _digest(measured, *asked)
-    data = _digest(config.model_dump_json(include=_DATA))
+    built = (pair_settings(config, 0).model_dump_json(), critic_of(config))
+    data = _digest(config.model_dump_json(include=_DATA), *built)
     training = _digest(config.model_dump_json(exclude=_NOT_RESULT))
     return Keys(data, training, base, _digest(training, measured))
 

@@ -34,7 +34,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield found
     stop: Any = ray.shutdown  # untyped in Ray
     stop()
-    found.shutdown()
+    found.shutdown()  # type: ignore[no-untyped-call]
 
 
 class Killer:
