@@ -190,6 +190,7 @@ def test_the_plan_counts_what_is_done(finished: Study) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_study_leaves_nothing_at_work(tmp_path: Path) -> None:
     import subprocess
     import sys
