@@ -110,8 +110,10 @@ def _training_inputs(context: Context) -> dict[str, str]:
 
 def _make_training(context: Context) -> str:
     from ..preferences.dataset import Pairs
+    from ..trainer.processes import Processes
     from ..trainer.train import train
 
+    Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
     context.models.release()  # the trainer loads its own copy; do not hold two
     result = train(
         Pairs.load(context.run.pairs),

@@ -129,7 +129,7 @@ def test_direct_and_fused_log_probs_agree(
 ) -> None:
     _, trainer, batch = trainer_and_batch(model, tmp_path / "out")
     direct, _ = completion_logps(trainer, trainer.model, batch)
-    monkeypatch.setattr("anlage.trainer.logps._runs_direct", lambda trainer: False)
+    monkeypatch.setattr("anlage.trainer.logps.runs_direct", lambda trainer: False)
     fused, _ = completion_logps(trainer, trainer.model, batch)
     torch.testing.assert_close(direct, fused, atol=1e-3, rtol=1e-5)
 

@@ -79,6 +79,8 @@ class SoftDPOTrainer(DPOTrainer):
     """
 
     shares_prompts = False
+    pairs_per_row = 1
+    attention_before = ""  # the model's own, where FlexAttention replaced it
     soft_loss: SoftLoss = "cross_entropy"
 
     def get_batch_samples(

@@ -18,7 +18,7 @@ from .assembly import Start, load_start, make_trainer, plan_steps
 from .checkpoint import latest_complete
 from .claim import claim
 from .config import TrainConfig
-from .logps import choose_layout
+from .layout import choose_layout
 from .processes import Processes, launched
 from .progress import TrainingJournal, shown, stop_at_step_end
 from .quiet import quiet, threads
@@ -150,7 +150,8 @@ def _run(
     trainer = make_trainer(start, rows.rows, config, checkpoints)
     layout = "plain batches: share_prompts is off"
     if config.share_prompts:
-        layout = choose_layout(trainer, list(rows.rows))
+        per_row = config.pairs_per_row
+        layout = choose_layout(trainer, rows.rows, pairs_per_row=per_row, processes=group)
     began = time.perf_counter()
     complete = _referred(trainer, rows, folder, fingerprint, store, report, group)
     trainer.train_dataset = Dataset.from_list(complete)
