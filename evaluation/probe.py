@@ -64,13 +64,14 @@ async def measure_probe(
     items: dict[str, ProbeItem] = {}
     for exemplar, good, failing in zip(exemplars, scores[0::2], scores[1::2], strict=True):
         item = ProbeItem(
-            _item_id(exemplar), exemplar.failure_mode, exemplar.role, good.mean, failing.mean
+            item_id(exemplar), exemplar.failure_mode, exemplar.role, good.mean, failing.mean
         )
         items[item.id] = item  # the same exemplar in two archetypes counts once
     return tuple(items.values())
 
 
-def _item_id(exemplar: LabelledPair) -> str:
+def item_id(exemplar: LabelledPair) -> str:
+    """12 hex digits over the pair's texts."""
     parts = (
         exemplar.failure_mode,
         exemplar.role,

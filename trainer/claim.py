@@ -9,9 +9,16 @@ from ..errors import RunDirectoryError
 from .assembly import compute_dtype
 from .checkpoint import write_json
 from .config import NOT_PART_OF_THE_RESULT, TrainConfig
+from .origin import Origin
 
 
-def claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) -> None:
+def claim(
+    folder: Path,
+    config: TrainConfig,
+    pairs_hash: str,
+    processes: int,
+    origin: Origin | None = None,
+) -> None:
     """Writes what a folder trains, or refuses if it trains something else.
 
     Args:
@@ -19,6 +26,7 @@ def claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) ->
         config: How it trains; what is not part of the result may differ.
         pairs_hash: Of the pairs (`rows.hash_pairs`).
         processes: Those that share it.
+        origin: The earlier training it goes on from; None for the base.
 
     Raises:
         RunDirectoryError: The folder was begun with something else, which is named.
@@ -29,7 +37,9 @@ def claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) ->
     # "auto" is another training on other hardware.
     settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
     settings["processes"] = processes
-    wanted = {"config": settings, "pairs": pairs_hash}
+    wanted: dict[str, object] = {"config": settings, "pairs": pairs_hash}
+    if origin is not None:
+        wanted["origin"] = [origin.fingerprint, origin.reference]
     if not path.exists():
         write_json(path, wanted)
         return
@@ -38,6 +48,7 @@ def claim(folder: Path, config: TrainConfig, pairs_hash: str, processes: int) ->
         was = {"processes": 1, **before["config"]}
         other = [name for name in settings if was.get(name) != settings[name]]
         other += ["pairs"] if before["pairs"] != pairs_hash else []
+        other += ["origin"] if before.get("origin") != wanted.get("origin") else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(
             f"{path} cannot be read ({error}); give an empty folder."

@@ -43,8 +43,7 @@ class TrainingJournal(TrainerCallback):
 
     Args:
         path: `metrics.jsonl`.
-        first: Steps done before (0, or the checkpoint resumed from). Later lines,
-            left by the training that was killed, are cut off.
+        first: Steps done before (0, or the checkpoint resumed from), for `cut`.
         on_progress: Told steps done and steps in all.
         processes: Those that share the training; None for this one alone.
     """
@@ -60,10 +59,23 @@ class TrainingJournal(TrainerCallback):
         self.stop_requested = False
         self._on_progress = on_progress
         self._processes = processes or Processes()
+        self.cut(first)
+
+    def cut(self, first: int, *, undone: Path | None = None) -> None:
+        """Cuts off lines after a step, left by a training that was killed or rolled back.
+
+        Args:
+            first: The last step whose line stays.
+            undone: File that the lines cut off are appended to; None drops them.
+        """
         if not self._processes.is_main:
             return
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= first]
-        path.write_text("".join(kept), encoding="utf-8")
+        lines = _lines(self.path)
+        kept = [line for line in lines if json.loads(line)["step"] <= first]
+        self.path.write_text("".join(kept), encoding="utf-8")
+        if undone is not None:
+            with undone.open("a", encoding="utf-8") as file:
+                file.writelines(lines[len(kept) :])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Writes the step's line."""

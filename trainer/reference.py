@@ -31,13 +31,14 @@ def reference_fingerprint(model: Any, tokenizer: Any) -> str:
     return combine(parts).replace("local:", "reference:", 1)
 
 
-def pin_reference(output: Path, fingerprint: str, base: str) -> None:
+def pin_reference(output: Path, fingerprint: str, base: str, kind: str = "") -> None:
     """Writes the fingerprint once, and refuses any other one from then on.
 
     Args:
         output: The training's folder.
         fingerprint: Of the model given now.
         base: The name it was given by, for the reader.
+        kind: `initial` or `previous` where the training goes on from an earlier one.
 
     Raises:
         ReferenceMismatchError: The folder was begun from another reference.
@@ -45,7 +46,8 @@ def pin_reference(output: Path, fingerprint: str, base: str) -> None:
     """
     path = output / FILE
     if not path.exists():
-        write_json(path, {"fingerprint": fingerprint, "base": base})
+        record = {"fingerprint": fingerprint, "base": base}
+        write_json(path, record | ({"reference": kind} if kind else {}))
         return
     try:
         pinned = str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
@@ -69,6 +71,8 @@ def attach_reference_logps(
     store: Store | None,
     on_progress: Callable[[int, int], None],
     processes: Processes | None = None,
+    *,
+    as_it_stands: bool = False,
 ) -> list[dict[str, Any]]:
     """Adds `ref_chosen_logps` and `ref_rejected_logps` (nats, summed) to every row.
 
@@ -84,6 +88,8 @@ def attach_reference_logps(
         store: Where values are kept; None except in the main process.
         on_progress: Told pairs done and pairs in all.
         processes: Those that share the training; None for this one alone.
+        as_it_stands: The reference is the model with its adapter on: that of an earlier
+            training.
 
     Returns:
         New rows in the same order.
@@ -111,7 +117,9 @@ def attach_reference_logps(
     for first in range(0, len(missing), group.count):
         turn = missing[first : first + group.count]
         mine = turn[group.index : group.index + 1]
-        found = [(batch, _run(trainer, [rows[index] for index in batch])) for batch in mine]
+        found = [
+            (batch, _run(trainer, [rows[index] for index in batch], as_it_stands)) for batch in mine
+        ]
         fresh = {
             keys[index]: value
             for batch, values in group.gather(found)
@@ -144,13 +152,14 @@ def _length(row: dict[str, Any]) -> int:
     return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
 
 
-def _run(trainer: Any, rows: list[dict[str, Any]]) -> list[list[float]]:
+def _run(trainer: Any, rows: list[dict[str, Any]], as_it_stands: bool) -> list[list[float]]:
     """[chosen, rejected] log-probs of each row under the reference."""
     # Before training starts the model is whole in every process, even where it will be
     # split; then it may still be in the machine's memory instead of the GPU's.
     device = next(trainer.model.parameters()).device
     batch = {name: value.to(device) for name, value in trainer.data_collator(rows).items()}
-    with torch.no_grad(), _adapter_off(trainer.model):
+    off = nullcontext() if as_it_stands else _adapter_off(trainer.model)
+    with torch.no_grad(), off:
         logps, _ = completion_logps(trainer, trainer.model, batch)  # (2B,)
     if not torch.isfinite(logps).all():
         raise TrainingError(

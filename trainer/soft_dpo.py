@@ -82,6 +82,8 @@ class SoftDPOTrainer(DPOTrainer):
     pairs_per_row = 1
     attention_before = ""  # the model's own, where FlexAttention replaced it
     soft_loss: SoftLoss = "cross_entropy"
+    watched = False
+    """Whether a callback leaves out steps that are not finite; else the first one raises."""
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -157,7 +159,7 @@ class SoftDPOTrainer(DPOTrainer):
         return loss
 
     def _check_finite(self, loss: torch.Tensor) -> None:
-        if not torch.isfinite(loss):
+        if not self.watched and not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss became {loss.item()} at step {self.state.global_step + 1}; lower "
                 f"learning_rate (now {self.args.learning_rate:g}) or max_grad_norm, or set "

@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..cache import Store
-from ..errors import OutOfMemoryError, StoreError
+from ..errors import NotSupportedError, OutOfMemoryError
 from ..preferences.pair import Pair
 from .assembly import Start, load_start, make_trainer, plan_steps
 from .checkpoint import latest_complete
 from .claim import claim
+from .conditions.fit import fit
+from .conditions.plan import WatchPlan, replay_sample
+from .conditions.second_pass import train_briefly
+from .conditions.set_up import make_watch
 from .config import TrainConfig
 from .layout import choose_layout
+from .origin import Origin, as_reference, load_weights, reference_of
 from .processes import Processes, launched
-from .progress import TrainingJournal, shown, stop_at_step_end
+from .progress import TrainingJournal, shown
 from .quiet import quiet, threads
 from .reference import attach_reference_logps, pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
@@ -43,6 +48,8 @@ def train(
     output: str | Path,
     store: Store | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    origin: Origin | None = None,
+    watch: WatchPlan | None = None,
 ) -> TrainedModel:
     """Trains a model on preference pairs with DPO against a pinned reference.
 
@@ -69,6 +76,10 @@ def train(
             keeps them in `output`.
         on_progress: Told (done, total): first pairs of the reference pass, then
             steps. None shows a bar on stderr.
+        origin: An earlier training of the same base to go on from, and what the
+            reference is; None starts from the model itself.
+        watch: Monitors that look while it trains, and act (`trainer/conditions`); None
+            trains without. One process only.
 
     Returns:
         Where the result is, and what it took.
@@ -92,6 +103,8 @@ def train(
     started = time.perf_counter()
     found = load_pairs(pairs)
     plan_steps(len(found), config, launched())  # before anything is loaded
+    if watch is not None and launched() > 1:
+        raise NotSupportedError("monitors work in one process; train without `accelerate launch`.")
     group = Processes()
     told = on_progress if group.is_main else _silent
     try:
@@ -99,14 +112,16 @@ def train(
             start = group.main_first(lambda: load_start(model, config))
             rows = tokenize(found, start.tokenizer, config.max_length)
             plan_steps(len(rows.rows), config, group.count)
-            fingerprint = reference_fingerprint(start.model, start.tokenizer)
+            fingerprint = reference_of(reference_fingerprint(start.model, start.tokenizer), origin)
             if group.is_main:
-                pin_reference(folder, fingerprint, start.base)
-                claim(folder, config, hash_pairs(found), group.count)
+                kind = origin.reference if origin else ""
+                pin_reference(folder, fingerprint, start.base, kind)
+                claim(folder, config, hash_pairs(found), group.count, origin)
+            job = _Job(start, rows, config, folder, fingerprint, store, report, group, origin)
             if not group.from_main((folder / RESULT_FILE).exists):
-                done = _run(start, rows, config, folder, fingerprint, store, report, group)
+                done = _run(job, watch)
                 if group.is_main:
-                    _save_result(folder, start, rows, config, fingerprint, done, started)
+                    _save_result(job, done, started)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemoryError(
             f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
@@ -124,6 +139,21 @@ def _silent(done: int, total: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Job:
+    """One training: what it works with."""
+
+    start: Start
+    rows: Rows
+    config: TrainConfig
+    folder: Path
+    fingerprint: str
+    store: Store | None
+    report: _Report
+    group: Processes
+    origin: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Done:
     """What `_run` has to say of itself."""
 
@@ -133,96 +163,90 @@ class _Done:
     training_seconds: float
 
 
-def _run(
-    start: Start,
-    rows: Rows,
-    config: TrainConfig,
-    folder: Path,
-    fingerprint: str,
-    store: Store | None,
-    report: _Report,
-    group: Processes,
-) -> _Done:
+def _run(job: _Job, plan: WatchPlan | None) -> _Done:
     """Reference pass and training; saves the weights."""
     from datasets import Dataset
 
+    rows, config, folder, origin = job.rows.rows, job.config, job.folder, job.origin
     checkpoints = folder / "checkpoints"
-    trainer = make_trainer(start, rows.rows, config, checkpoints)
+    trainer = make_trainer(job.start, rows, config, checkpoints)
     layout = "plain batches: share_prompts is off"
     if config.share_prompts:
         per_row = config.pairs_per_row
-        layout = choose_layout(trainer, rows.rows, pairs_per_row=per_row, processes=group)
+        layout = choose_layout(trainer, rows, pairs_per_row=per_row, processes=job.group)
     began = time.perf_counter()
-    complete = _referred(trainer, rows, folder, fingerprint, store, report, group)
+    moved = origin is not None and origin.reference == "previous"
+    if origin is not None and moved:
+        load_weights(trainer.model, origin.weights)
+    complete = _referred(trainer, rows, job, as_it_stands=moved)
     trainer.train_dataset = Dataset.from_list(complete)
+    steps = plan_steps(len(rows), config, job.group.count)
+    watch = None
+    if plan is not None:
+        watch = make_watch(plan, trainer, job.start.tokenizer, folder, steps, complete)
+    if origin is not None and not moved:
+        load_weights(trainer.model, origin.weights)
+    if watch is not None:
+        watch.begin()
     referred = time.perf_counter()
-    last = group.from_main(lambda: latest_complete(checkpoints))
+    last = job.group.from_main(lambda: latest_complete(checkpoints))
     journal = TrainingJournal(
         folder / "metrics.jsonl",
         last[1] if last else 0,
-        lambda n, of: report("training", n, of),
-        group,
+        lambda n, of: job.report("training", n, of),
+        job.group,
     )
-    trainer.add_callback(journal)
-    with stop_at_step_end(journal):
-        try:
-            trainer.train(resume_from_checkpoint=str(last[0]) if last else None)
-        except OSError as error:
-            raise StoreError(
-                f"a checkpoint cannot be written to {checkpoints}: {error}. Free some disk space, "
-                "then run the same command again: it goes on from the last whole one."
-            ) from error
+    fit(trainer, journal, checkpoints, watch, lambda modes: _replay(job, plan, trainer, modes))
     trained = time.perf_counter()
-    save_weights(trainer, start.tokenizer, folder / config.leaves)
-    steps = int(trainer.state.global_step)
-    return _Done(steps, layout, referred - began, trained - referred)
+    save_weights(trainer, job.start.tokenizer, folder / config.leaves)
+    return _Done(int(trainer.state.global_step), layout, referred - began, trained - referred)
+
+
+def _replay(job: _Job, plan: WatchPlan | None, trainer: Any, modes: Sequence[str]) -> None:
+    """Trains on earlier pairs of some failure modes against the same reference."""
+    from datasets import Dataset
+
+    assert plan is not None
+    pairs = replay_sample(plan.pool, modes, plan.settings.replay_rows, job.config.seed)
+    rows = tokenize(pairs, job.start.tokenizer, job.config.max_length).rows
+    with as_reference(trainer.model, job.origin, job.start.base):
+        complete = _referred(trainer, rows, job, as_it_stands=True)
+    rate = job.config.learning_rate * plan.settings.rate_factor
+    train_briefly(trainer, Dataset.from_list(complete), rate)
 
 
 def _referred(
-    trainer: Any,
-    rows: Rows,
-    folder: Path,
-    fingerprint: str,
-    store: Store | None,
-    report: _Report,
-    group: Processes,
+    trainer: Any, rows: Sequence[dict[str, Any]], job: _Job, *, as_it_stands: bool
 ) -> list[dict[str, Any]]:
     """The rows with the reference's log-probs; the main process keeps them on disk."""
 
     def told(done: int, total: int) -> None:
-        report("reference", done, total)
+        job.report("reference", done, total)
 
-    if not group.is_main:
-        return attach_reference_logps(trainer, rows.rows, fingerprint, None, told, group)
-    values = store or Store(folder / "reference.sqlite")
-    try:
-        return attach_reference_logps(trainer, rows.rows, fingerprint, values, told, group)
-    finally:
-        if store is None:
-            values.close()
+    def attached(store: Store | None) -> list[dict[str, Any]]:
+        return attach_reference_logps(
+            trainer, rows, job.fingerprint, store, told, job.group, as_it_stands=as_it_stands
+        )
+
+    if not job.group.is_main or job.store is not None:
+        return attached(job.store if job.group.is_main else None)
+    with Store(job.folder / "reference.sqlite") as store:
+        return attached(store)
 
 
-def _save_result(
-    folder: Path,
-    start: Start,
-    rows: Rows,
-    config: TrainConfig,
-    fingerprint: str,
-    done: _Done,
-    started: float,
-) -> None:
+def _save_result(job: _Job, done: _Done, started: float) -> None:
     result = TrainedModel(
-        path=folder / config.leaves,
-        method=config.method,
-        base=start.base,
-        reference=fingerprint,
-        metrics=folder / "metrics.jsonl",
+        path=job.folder / job.config.leaves,
+        method=job.config.method,
+        base=job.start.base,
+        reference=job.fingerprint,
+        metrics=job.folder / "metrics.jsonl",
         seconds=time.perf_counter() - started,
         steps=done.steps,
-        pairs=len(rows.rows),
-        too_long=rows.too_long,
+        pairs=len(job.rows.rows),
+        too_long=job.rows.too_long,
         reference_seconds=done.reference_seconds,
         training_seconds=done.training_seconds,
         layout=done.layout,
     )
-    result.save(folder)
+    result.save(job.folder)

@@ -1,0 +1,200 @@
+"""Do the intervals cover and the tests hold their level? By simulation.
+
+    python benchmarks/intervals.py                # the table of intervals.md, about 4 minutes
+    python benchmarks/intervals.py --quick        # fewer simulations
+
+Wilson's coverage is computed exactly; everything else is simulated with a seed.
+The results stand in `intervals.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from anlage.stats import (
+    holm,
+    mcnemar,
+    mean_estimate,
+    paired_difference,
+    paired_mean_difference,
+    wilson,
+)
+from anlage.stats_bootstrap import paired_bootstrap
+from anlage.stats_equivalence import mean_equivalence, rate_equivalence
+from anlage.stats_seeds import crossed_difference, seed_difference
+from scipy.stats import binom, norm
+
+Rng = np.random.Generator
+GRID_P = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
+GRID_N = (20, 40, 97, 250, 714)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: `share` of simulations in which `what` held."""
+
+    what: str
+    setting: str
+    share: float
+    n: int
+
+
+def wilson_coverage(p: float, n: int) -> float:
+    """Exact: probability that the interval of k of n holds p."""
+    holds = [wilson(k, n).contains(p) for k in range(n + 1)]
+    return float(binom.pmf(np.arange(n + 1), n, p)[holds].sum())
+
+
+def pairs(
+    rng: Rng, n: int, before: float, after: float, phi: float
+) -> tuple[list[bool], list[bool]]:
+    """Correlated yes/no outcomes: two normal thresholds with correlation phi."""
+    first = rng.normal(size=n)
+    second = phi * first + np.sqrt(1 - phi**2) * rng.normal(size=n)
+    return (first < norm.ppf(before)).tolist(), (second < norm.ppf(after)).tolist()
+
+
+def grid_of_wilson() -> Row:
+    shares = [wilson_coverage(p, n) for p, n in product(GRID_P, GRID_N)]
+    low = min(shares)
+    note = f"mean over {len(shares)} cells, p 0.02-0.98, n 20-714; lowest cell {low:.3f}"
+    return Row("Wilson 95% interval covers", note, float(np.mean(shares)), 0)
+
+
+def grid_of_paired(rng: Rng, runs: int) -> Row:
+    shares = []
+    cells = list(product((0.05, 0.3, 0.6), (0.1, 0.3, 0.8), (0.0, 0.5, 0.9), (40, 97, 250)))
+    for before, after, phi, n in cells:
+        found = [
+            paired_difference(*pairs(rng, n, before, after, phi)).interval for _ in range(runs)
+        ]
+        shares.append(np.mean([interval.contains(after - before) for interval in found]))
+    note = f"mean over {len(cells)} cells of rates, correlation, n; lowest cell {min(shares):.3f}"
+    return Row("Newcombe paired 95% interval covers", note, float(np.mean(shares)), runs)
+
+
+def share_of(runs: int, holds: Callable[[], bool]) -> float:
+    return sum(holds() for _ in range(runs)) / runs
+
+
+def covering(rng: Rng, runs: int, resamples: int) -> list[Row]:
+    """Intervals of means: t, BCa (units and groups), seeds, seeds x prompts."""
+
+    def t() -> bool:
+        return mean_estimate((rng.normal(size=20) + 1).tolist()).interval.contains(1.0)
+
+    def bca(n: int) -> bool:  # skewed differences
+        gaps = rng.exponential(size=n) - 0.5
+        found = paired_bootstrap(
+            [0.0] * n, gaps.tolist(), resamples=resamples, seed=int(rng.integers(1 << 30))
+        )
+        return found.interval.contains(0.5)
+
+    def grouped() -> bool:  # 40 prompts with 3 attacks each
+        gaps = np.repeat(rng.normal(size=40), 3) + rng.normal(size=120) + 0.2
+        names = np.repeat(np.arange(40), 3).tolist()
+        found = paired_bootstrap(
+            [0.0] * 120, gaps.tolist(), groups=names, resamples=resamples,
+            seed=int(rng.integers(1 << 30)),
+        )  # fmt: skip
+        return found.interval.contains(0.2)
+
+    def seeds() -> bool:
+        after = (0.1 + 0.05 * rng.normal(size=5)).tolist()
+        return seed_difference([0.0] * 5, after).difference.interval.contains(0.1)
+
+    def crossed(prompt_sd: float) -> bool:
+        gaps = (
+            0.1
+            + 0.05 * rng.normal(size=(5, 1))
+            + prompt_sd * rng.normal(size=(1, 40))
+            + 0.4 * rng.normal(size=(5, 40))
+        )
+        found = crossed_difference(np.zeros((5, 40)).tolist(), gaps.tolist())
+        return found.difference.interval.contains(0.1)
+
+    few = max(200, runs // 4)  # the bootstrap takes most of the time
+    cover = "95% interval covers"
+    return [
+        Row(f"t {cover}", "normal, n 20", share_of(runs, t), runs),
+        Row(f"BCa bootstrap {cover}", "skewed, n 30", share_of(few, lambda: bca(30)), few),
+        Row(f"BCa bootstrap {cover}", "skewed, n 100", share_of(few, lambda: bca(100)), few),
+        Row(f"grouped BCa {cover}", "40 prompts x 3 attacks", share_of(few, grouped), few),
+        Row(f"seed differences {cover}", "5 seeds, same prompts", share_of(runs, seeds), runs),
+        *(
+            Row(
+                f"seeds x prompts {cover}",
+                f"5 seeds, 40 prompts of sd {sd}",
+                share_of(runs, lambda sd=sd: crossed(sd)),  # type: ignore[misc]
+                runs,
+            )
+            for sd in (0.0, 0.1, 0.5)
+        ),
+    ]
+
+
+def rejecting(rng: Rng, runs: int, resamples: int) -> list[Row]:
+    """Tests under their null hypothesis; equivalence tests exactly at their margin."""
+
+    def null(n: int, p: float) -> bool:
+        return mcnemar(*pairs(rng, n, p, p, 0.5)).p < 0.05
+
+    def t() -> bool:
+        return paired_mean_difference([0.0] * 20, rng.normal(size=20).tolist()).p < 0.05
+
+    def flips() -> bool:
+        gaps = rng.laplace(size=30).tolist()
+        seed = int(rng.integers(1 << 30))
+        return paired_bootstrap([0.0] * 30, gaps, resamples=resamples, seed=seed).p < 0.05
+
+    def family() -> bool:
+        return min(holm([mcnemar(*pairs(rng, 97, 0.4, 0.4, 0.5)).p for _ in range(12)])) < 0.05
+
+    def lost(n: int, p: float) -> bool:
+        return rate_equivalence(*pairs(rng, n, p, p - 0.03, 0.8), 0.03).not_worse
+
+    def mean_lost() -> bool:
+        gaps = (rng.normal(size=30) - 0.5).tolist()
+        return mean_equivalence([0.0] * 30, gaps, 0.5).not_worse
+
+    few = max(200, runs // 4)
+    wrong = "falsely rejects at 5%"
+    return [
+        Row(f"McNemar {wrong}", "n 97, both 30%", share_of(runs, lambda: null(97, 0.3)), runs),
+        Row(f"McNemar {wrong}", "n 714, both 50%", share_of(runs, lambda: null(714, 0.5)), runs),
+        Row(f"paired t {wrong}", "n 20", share_of(runs, t), runs),
+        Row(f"sign flips {wrong}", "heavy tails, n 30", share_of(few, flips), few),
+        Row(f"Holm over 12 McNemar {wrong}", "any of 12, n 97", share_of(runs, family), runs),
+        Row("loss of 3 points called no loss", "Tango, n 1000, 35% to 32%",
+            share_of(runs, lambda: lost(1000, 0.35)), runs),
+        Row("loss of 3 points called no loss", "Tango, n 97, 5% to 2%",
+            share_of(runs, lambda: lost(97, 0.05)), runs),
+        Row("loss of the margin called no loss", "t, n 30", share_of(runs, mean_lost), runs),
+    ]  # fmt: skip
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| what | setting | share | simulations |", "|---|---|---|---|"]
+    lines += [f"| {r.what} | {r.setting} | {r.share:.3f} | {r.n or 'exact'} |" for r in rows]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the simulations")
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(arguments.seed)
+    runs = 200 if arguments.quick else 2000
+    resamples = 500 if arguments.quick else 2000
+    rows = [grid_of_wilson(), grid_of_paired(rng, runs // 4)]
+    rows += covering(rng, runs, resamples) + rejecting(rng, runs, resamples)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

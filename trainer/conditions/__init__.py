@@ -1,0 +1,1 @@
+"""What is watched while a model trains, and what is done when a condition fails."""

@@ -1,0 +1,123 @@
+"""Measures a model in the middle of its training, without a judge and without generating."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ...evaluation.perplexity import held_out_text, split_chunks
+from .check import Check
+from .labelled_rows import LabelledRow
+from .pair_logps import pair_means
+
+_PAIRS_PER_BATCH = 8
+_MOST_TOKENS = 96
+
+
+class Instruments:
+    """Probe, KL divergence and sentinel pairs of one training.
+
+    Args:
+        trainer: The trainer; its model stands where the layer starts.
+        tokenizer: The model's.
+        probe: Labelled pairs, tokenized.
+        anchors: Chunks of plain text for the KL divergence.
+        sentinels: Tokenized training pairs to follow; () for a layer without pairs.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        tokenizer: Any,
+        probe: Sequence[LabelledRow],
+        anchors: int,
+        sentinels: Sequence[Mapping[str, Any]],
+    ) -> None:
+        self._trainer = trainer
+        self._probe = probe
+        self._sentinels = list(sentinels)
+        chunks = split_chunks(held_out_text())[:anchors]
+        self._anchors = [
+            tokenizer(chunk, add_special_tokens=False)["input_ids"][:_MOST_TOKENS]
+            for chunk in chunks
+        ]
+        self._reference: list[torch.Tensor] = []
+
+    def pin_reference(self) -> None:
+        """Takes the model as it stands now for the reference of the KL divergence."""
+        with self._still():
+            self._reference = [self._logprobs(ids).half() for ids in self._anchors]
+
+    def check(self, step: int, *, whole: bool, probe: bool = True) -> Check:
+        """Measures everything.
+
+        Args:
+            step: The layer's optimizer step.
+            whole: All labelled pairs, or only those that every check takes.
+            probe: False leaves the labelled pairs out.
+        """
+        began = time.perf_counter()
+        rows = [row for row in self._probe if probe and (whole or row.always)]
+        with self._still():
+            margins = self._margins(rows)
+            kl = self._kl() if self._reference else None
+            chosen, rejected = self._pair_means(self._sentinels)
+        return Check(
+            step,
+            {row.id: margin for row, margin in zip(rows, margins, strict=True)},
+            {row.id: row.shows for row in rows},
+            kl,
+            tuple(chosen),
+            tuple(c - r for c, r in zip(chosen, rejected, strict=True)),
+            round(time.perf_counter() - began, 2),
+        )
+
+    def _margins(self, rows: Sequence[LabelledRow]) -> list[float]:
+        good, failing = self._pair_means([row.as_pair() for row in rows])
+        return [g - f for g, f in zip(good, failing, strict=True)]
+
+    def _pair_means(self, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
+        """Log-probability per token of both answers of each row, in the order given."""
+        order = sorted(range(len(rows)), key=lambda index: _length(rows[index]))
+        first, second = [0.0] * len(rows), [0.0] * len(rows)
+        for start in range(0, len(order), _PAIRS_PER_BATCH):
+            places = order[start : start + _PAIRS_PER_BATCH]
+            chosen, rejected = pair_means(self._trainer, [rows[place] for place in places])
+            for place, c, r in zip(places, chosen, rejected, strict=True):
+                first[place], second[place] = c, r
+        return first, second
+
+    def _kl(self) -> float:
+        total, tokens = 0.0, 0
+        for ids, reference in zip(self._anchors, self._reference, strict=True):
+            ours = self._logprobs(ids)  # (T - 1, V)
+            divergence = (ours.exp() * (ours - reference.float())).sum(-1)
+            total, tokens = total + float(divergence.sum()), tokens + len(divergence)
+        return total / tokens
+
+    def _logprobs(self, ids: Sequence[int]) -> torch.Tensor:
+        model = self._trainer.model
+        row = torch.tensor([list(ids)], device=next(model.parameters()).device)
+        with self._trainer.accelerator.autocast():
+            logits = model(input_ids=row, use_cache=False).logits[0, :-1]
+        return torch.log_softmax(logits.float(), dim=-1).cpu()
+
+    @contextmanager
+    def _still(self) -> Iterator[None]:
+        """Without dropout, gradients or a trace in the random numbers."""
+        model = self._trainer.model
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            model.train(training)
+
+
+def _length(row: Mapping[str, Any]) -> int:
+    return len(row["prompt_ids"]) + len(row["chosen_ids"]) + len(row["rejected_ids"])

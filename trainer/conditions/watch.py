@@ -1,0 +1,248 @@
+"""The monitors at work: a callback that looks, judges and acts while a model trains."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from .check import Check
+from .finding import Finding
+from .instruments import Instruments
+from .interruption import Replay, Rollback
+from .memory import WatchMemory
+from .monitors import falling_chosen, kl_budget, re_injury, stall
+from .plan import WatchPlan
+from .weight_motion import WeightMotion
+
+_STRONGEST = ("rollback", "replay", "stop", "lower_rate", "warn")
+
+
+class Watch(TrainerCallback):
+    """Watches one training and acts when a condition fails.
+
+    Checks stand at evenly spaced steps, the last at the end. Each follows a checkpoint, so
+    that there is something to go back to. A step whose gradient is not finite is never
+    taken. Everything that decides how the training goes on is on disk before it is done.
+
+    Args:
+        plan: What to watch for.
+        instruments: Measures the model.
+        memory: What must survive a kill.
+        checkpoints: Folder of the training's checkpoints.
+        steps: Optimizer steps of the whole training.
+    """
+
+    def __init__(
+        self,
+        plan: WatchPlan,
+        instruments: Instruments,
+        memory: WatchMemory,
+        checkpoints: Path,
+        steps: int,
+    ) -> None:
+        self.plan = plan
+        self.memory = memory
+        self._instruments = instruments
+        self._checkpoints = checkpoints
+        self._steps = steps
+        count = min(plan.settings.checks, steps)
+        self._due = {round(steps * (k + 1) / count) for k in range(count)}
+        self._still_steps = 0
+        self._moved = 0.0
+        self._motion: WeightMotion | None = None
+
+    @property
+    def start(self) -> Check:
+        """The check at the layer's start."""
+        found = self.memory.at(0)
+        assert found is not None, "begin() comes first"
+        return found
+
+    def begin(self) -> None:
+        """Measures the start, unless that was done before a kill."""
+        if self.memory.at(0) is not None:
+            return
+        measured = self._instruments.check(0, whole=True, probe=not self.plan.ends)
+        if self.plan.ends:  # the same weights as at the last layer's end
+            last = self.plan.ends[-1]
+            measured = measured.with_probe(last)
+        self.memory.add(measured)
+        self.memory.save()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Lowers the rate where that was decided, and makes up for a check a kill prevented."""
+        step = int(state.global_step)
+        self.memory.cut(step)
+        factor = self.memory.state.scales.get(str(step), 1.0)
+        if factor != 1.0:
+            scale_rate(parts["optimizer"], parts["lr_scheduler"], factor)
+        self._motion, self._still_steps, self._moved = WeightMotion(parts["model"]), 0, 0.0
+        if step in self._due and self.memory.at(step) is None:
+            self._settle(step, control, parts)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Leaves out a step whose gradient is not finite."""
+        gradients = [p.grad for p in parts["model"].parameters() if p.grad is not None]
+        if not gradients or bool(torch.stack([g.abs().max() for g in gradients]).isfinite().all()):
+            return
+        parts["model"].zero_grad(set_to_none=True)
+        step = int(state.global_step) + 1
+        message = "loss or gradient is NaN or infinite; the step was left out"
+        self._act([Finding("not_finite", step, message)], step, control, parts)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Looks whether anything moved; asks for a checkpoint where a check is due."""
+        assert self._motion is not None
+        step, settings = int(state.global_step), self.plan.settings.dead_rate
+        moved = self._motion.since_last()
+        self._moved = max(self._moved, moved)
+        self._still_steps = self._still_steps + 1 if moved < settings.least_step else 0
+        never = step == self._steps and self._moved < settings.least_step
+        if settings.policy != "off" and (self._still_steps == settings.patience or never):
+            rate = parts["optimizer"].param_groups[0]["lr"]
+            message = (
+                f"no weight moved by more than {settings.least_step:g} in "
+                f"{self._still_steps} steps (learning rate {rate:.2g}): nothing is learned"
+            )
+            found = Finding("dead_rate", step, message, {"rate": rate, "moved": moved})
+            self._act([found], step, control, parts)
+        if step in self._due:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        """Checks the model whose checkpoint has just been written."""
+        step = int(state.global_step)
+        if step in self._due and self.memory.at(step) is None:
+            self._settle(step, control, parts)
+        self._prune(step)
+
+    def after_replay(self, step: int) -> None:
+        """Measures again, so that later checks compare with the model as it now is."""
+        check = self._instruments.check(step, whole=step == self._steps)
+        self.memory.add(check)
+        self.memory.state.good = step
+        self.memory.state.replaying = None
+        self.memory.state.replays.append(step)
+        self.memory.save()
+
+    def _settle(self, step: int, control: Any, parts: dict[str, Any]) -> None:
+        now = self._instruments.check(step, whole=step == self._steps)
+        self._act(self._judge(now), step, control, parts, now)
+        self.memory.state.good = step
+        self.memory.add(now)
+        self.memory.save()
+
+    def _judge(self, now: Check) -> list[Finding]:
+        settings = self.plan.settings
+        before = [*self.plan.earlier, *self.memory.checks]
+        found = (
+            kl_budget(now, settings.kl_budget),
+            falling_chosen(now, self.start, settings.falling_chosen),
+            stall(now, before, settings.stall),
+            re_injury(now, self.start, self.plan.ends, settings.re_injury),
+        )
+        return [f for f in found if f is not None and self._policy(f) != "off"]
+
+    def _policy(self, finding: Finding) -> str:
+        return str(getattr(self.plan.settings, finding.monitor).policy)
+
+    def _act(
+        self,
+        findings: Sequence[Finding],
+        step: int,
+        control: Any,
+        parts: dict[str, Any],
+        check: Check | None = None,
+    ) -> None:
+        """Writes every finding down and does the strongest of what their policies ask."""
+        for wanted in _STRONGEST:
+            asking = [finding for finding in findings if self._policy(finding) == wanted]
+            for finding in asking:
+                self.memory.log(finding, wanted, self._described(wanted, asking, step))
+            if not asking:
+                continue
+            if wanted == "rollback":
+                self._roll_back(asking)
+            elif wanted == "replay" and self._can_replay(asking, step):
+                self._replay(asking, step, check)
+            elif wanted == "stop":
+                self.memory.state.ended = f"{asking[0].monitor}: {asking[0].message}"
+                self.memory.state.stops_run = True
+                self.memory.save()
+                control.should_training_stop = control.should_save = True
+            elif wanted == "lower_rate":
+                self._lower(step, parts)
+
+    def _can_replay(self, findings: Sequence[Finding], step: int) -> bool:
+        wanted = {mode for finding in findings for mode in finding.modes}
+        there = any(not wanted or row.failure_mode in wanted for row in self.plan.pool)
+        return there and step not in self.memory.state.replays
+
+    def _described(self, action: str, findings: Sequence[Finding], step: int) -> str:
+        state, factor = self.memory.state, self.plan.settings.rate_factor
+        if action == "rollback":
+            again = state.rollbacks < self.plan.settings.retries
+            tail = f"on at {factor:g} of the rate" if again else "the layer ends there"
+            return f"back to step {state.good}, {tail}"
+        if action == "lower_rate":
+            return f"rate multiplied by {factor:g}"
+        if action == "replay":
+            able = self._can_replay(findings, step)
+            return "earlier data trained on" if able else "no earlier data to train on"
+        return "training ends" if action == "stop" else "none"
+
+    def _roll_back(self, findings: Sequence[Finding]) -> None:
+        state = self.memory.state
+        state.rollbacks += 1
+        if state.rollbacks > self.plan.settings.retries:
+            state.ended = f"{findings[0].monitor}: {findings[0].message}"
+            state.undone = True
+        else:
+            key = str(state.good)
+            state.scales[key] = state.scales.get(key, 1.0) * self.plan.settings.rate_factor
+        self.memory.save()
+        self._drop(lambda step: step > state.good)
+        raise Rollback
+
+    def _replay(self, findings: Sequence[Finding], step: int, check: Check | None) -> None:
+        modes = sorted({mode for finding in findings for mode in finding.modes})
+        self.memory.state.replaying = {"step": step, "modes": modes}
+        if check is not None:
+            self.memory.add(check)
+        self.memory.save()
+        raise Replay
+
+    def _lower(self, step: int, parts: dict[str, Any]) -> None:
+        state, factor = self.memory.state, self.plan.settings.rate_factor
+        if step == self._steps:  # nothing is left to train here
+            state.carry *= factor
+        elif str(step) not in state.scales:  # else a kill came after it was written down
+            state.scales[str(step)] = factor
+            scale_rate(parts["optimizer"], parts["lr_scheduler"], factor)
+        self.memory.save()
+
+    def _prune(self, newest: int) -> None:
+        """Keeps the last good checkpoint and the newest."""
+        self._drop(lambda step: step not in (self.memory.state.good, newest))
+
+    def _drop(self, unwanted: Callable[[int], bool]) -> None:
+        for path in self._checkpoints.glob("checkpoint-*"):
+            number = path.name.removeprefix("checkpoint-")
+            if number.isdigit() and unwanted(int(number)):
+                shutil.rmtree(path)
+
+
+def scale_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
+    """Multiplies the learning rate from now on; a checkpoint keeps it."""
+    inner = getattr(scheduler, "scheduler", scheduler)
+    inner.base_lrs = [rate * factor for rate in inner.base_lrs]
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+        if "initial_lr" in group:
+            group["initial_lr"] *= factor
+    inner._last_lr = [group["lr"] for group in optimizer.param_groups]
