@@ -7,12 +7,15 @@ import typer
 from .cli_cache import app as cache
 from .cli_critic import app as critic
 from .cli_injection import injection
+from .cli_push import package, push
 from .cli_review import review
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic` and `review`."""
+    """Adds `cache`, `critic`, `review`, `package` and `push`."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
     app.command()(review)
+    app.command()(package)
+    app.command()(push)
