@@ -62,7 +62,7 @@ def compile_(
         return
     table = Table(title=f"{len(constitution)} principles, hash {constitution.hash[:12]}")
     for column in ("principle", "guards against", "when", "line"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold", no_wrap=column == "line")
     for principle in constitution:
         where = f"{principle.provenance.file}:{principle.provenance.line}"
         cells = (principle.id, principle.failure_mode, principle.situation, where)

@@ -58,8 +58,9 @@ def show(
     if path is None and name.endswith((".yaml", ".yml")):
         path = Path(name)
         name = ""
-    if name in VOCABULARIES and path is None:
-        _print(vocabulary_card(name))
+    if name in VOCABULARIES:
+        folder = path if path is None or path.is_dir() else path.parent
+        _print(vocabulary_card(name, folder))
         return
     source = path or LIBRARY
     archetypes = {archetype.id: archetype for archetype in load_archetypes(source)}
@@ -68,7 +69,7 @@ def show(
         found = next((p for p in principles if p.id == name), None)
         if found is None:
             raise _unknown("C010", "principle", name, [p.id for p in principles])
-        _print(principle_card(found))
+        _print(principle_card(found, archetypes[found.archetype].source.works))
         return
     chosen = next(iter(archetypes)) if not name and len(archetypes) == 1 else name
     if chosen not in archetypes:
@@ -87,7 +88,8 @@ def diff(
         sides = [load_revision(name, path or LIBRARY) for name in (old, new)]
     else:
         sides = [load_side(name) for name in (old, new)]
-    _print(diff_text(diff_sides(*sides), old, new))
+    # The terminal wraps: a statement stays one line, as in the file a person searches for it.
+    console.print(diff_text(diff_sides(*sides), old, new), highlight=False, soft_wrap=True)
 
 
 def coverage(

@@ -36,6 +36,7 @@ def lint(
     code: Annotated[
         str | None, typer.Option("--explain", help="Say what a problem code means, and stop.")
     ] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="Print notes (info) one by one.")] = False,
     output: Annotated[
         Literal["text", "json"], typer.Option("--format", help="How to print.")
     ] = "text",
@@ -45,7 +46,7 @@ def lint(
         _print_explanation(code, output)
         return
     problems = lint_library(path, prompts=prompts, labelled=labelled, against=against or ())
-    _print_problems(problems, output)
+    _print_problems(problems, output, notes)
     if any(problem.severity == "error" for problem in problems):
         raise typer.Exit(2)
 
@@ -56,20 +57,31 @@ def _print_explanation(code: str, output: str) -> None:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
         return
     for name, text in (("", f"{found.code}: {found.means}"), ("Example", found.example)):
-        console.print(f"{name}: {text}" if name else text, markup=False, highlight=False)
-    console.print(f"Fix: {found.fix}", markup=False, highlight=False)
+        line = f"{name}: {text}" if name else text
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Fix: {found.fix}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_problems(problems: Sequence[Problem], output: str) -> None:
+def _print_problems(problems: Sequence[Problem], output: str, notes: bool) -> None:
     if output == "json":
         rows = [{key: getattr(p, key) for key in Problem.__slots__} for p in problems]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    for problem in problems:
+    # Dozens of notes would hide the one warning among them.
+    shown = [problem for problem in problems if notes or problem.severity != "info"]
+    for problem in shown:
         console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
     counts = Counter(problem.severity for problem in problems)
-    summary = ", ".join(f"{counts[kind]} {kind}s" for kind in ("error", "warning") if counts[kind])
-    console.print(summary or "No problems.")
+    found = [_count(counts[kind], kind) for kind in ("error", "warning") if counts[kind]]
+    console.print((", ".join(found) or "No problems.") + _unseen(len(problems) - len(shown)))
     worst = next((p.code for p in problems if p.severity == "error"), "")
     if worst:
         console.print(f"`anlage lint --explain {worst}` says more.", highlight=False)
+
+
+def _count(number: int, kind: str) -> str:
+    return f"{number} {kind}" if number == 1 else f"{number} {kind}s"
+
+
+def _unseen(number: int) -> str:
+    return f" {_count(number, 'note')}: `--notes` prints them." if number else ""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from ..errors import Problem
 from .cue import load_cues
 from .failure_mode import load_failure_modes
-from .reference import load_references
+from .reference import FILE as REFERENCES
 from .schema import ANY_MODE, Archetype
 from .validation import suggestion
 from .yaml_document import Location, YamlDocument
@@ -148,13 +148,13 @@ def _openings(archetype: Archetype) -> Iterator[Finding]:
 
 
 def _evidence(archetype: Archetype) -> Iterator[Finding]:
-    known = load_references()
+    known = archetype.source.works
     fields = set(Archetype.model_fields)
     resolving: set[str] = set()
     for index, item in enumerate(archetype.evidence):
         if item.ref not in known:
             at: Location = ("evidence", index, "ref")
-            yield "A016", at, f"unresolved reference `{item.ref}`", suggestion(item.ref, known)
+            yield "A016", at, f"unresolved reference `{item.ref}`", _add(item.ref, known)
             continue
         resolving.add(item.ref)
         if item.supports not in fields:
@@ -163,13 +163,25 @@ def _evidence(archetype: Archetype) -> Iterator[Finding]:
     for index, ref in enumerate(archetype.contested_by):
         if ref not in known:
             at = ("contested_by", index)
-            yield "A016", at, f"unresolved reference `{ref}`", suggestion(ref, known)
+            yield "A016", at, f"unresolved reference `{ref}`", _add(ref, known)
     if len(resolving) < 2:
         message = f"{len(resolving)} resolving reference(s); at least 2 are needed"
-        yield "A017", ("evidence",), message, "cite works from references.yaml"
+        yield (
+            "A017",
+            ("evidence",),
+            message,
+            f"cite works of `anlage show references`, or of a {REFERENCES} beside this file",
+        )
     if not any(e.supports == "evolved_mechanism" and e.ref in known for e in archetype.evidence):
         message = "no reference supports `evolved_mechanism`"
         yield "A017", ("evidence",), message, "cite one that describes the mechanism"
+
+
+def _add(ref: str, known: Collection[str]) -> str:
+    """Shipped works are few: an author's own stand in a file beside the archetype."""
+    near = suggestion(ref, known)
+    own = f"add the work to {REFERENCES} beside this file"
+    return f"{near} Or {own}" if near.endswith("?") else f"{own}; `anlage show references`"
 
 
 def _counterweights(archetype: Archetype, known_ids: Collection[str]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from ..errors import ArchetypeError, ConfigurationError, Problem
 from .checks import check_archetype
 from .placeholder import unfinished, without_echoes
+from .reference import FILE as REFERENCES
+from .reference import Reference, load_references, references_beside
 from .schema import Archetype, Source
 from .validation import suggestion, validation_problems
 from .yaml_document import YamlDocument
@@ -39,7 +41,8 @@ def load_archetypes(
     counterweights. With `only`, all files are still checked.
 
     Args:
-        path: Folder with `*.yaml` files (subfolders are not read), or one file.
+        path: Folder with `*.yaml` files (subfolders are not read), or one file. A
+            `references.yaml` beside them adds works that they may cite.
         only: Ids to return; None for all.
 
     Raises:
@@ -91,8 +94,14 @@ def read_archetypes(path: Path | str = LIBRARY) -> tuple[list[Reading], list[Pro
         files = _files(path)
     except ArchetypeError as error:
         return [], list(error.problems)
-    readings = [_read(file) for file in files]
-    problems = [problem for reading in readings for problem in reading.problems]
+    problems: list[Problem] = []
+    try:
+        works = references_beside(path if path.is_dir() else path.parent)
+    except ConfigurationError as error:
+        works = load_references()
+        problems += error.problems
+    readings = [_read(file, works) for file in files]
+    problems += [problem for reading in readings for problem in reading.problems]
     problems += _duplicate_ids(readings)
     known = {file.stem for file in LIBRARY.glob("*.yaml")} | set(_ids(readings))
     for reading in readings:
@@ -111,7 +120,9 @@ def _files(path: Path) -> list[Path]:
             found = sorted(
                 file
                 for file in path.iterdir()
-                if file.suffix in {".yaml", ".yml"} and not file.name.startswith(".")
+                if file.suffix in {".yaml", ".yml"}
+                and not file.name.startswith(".")
+                and file.name != REFERENCES
             )
             if not found:
                 raise fail("no *.yaml files in this folder", "give a folder of archetype files")
@@ -125,7 +136,7 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _read(path: Path) -> Reading:
+def _read(path: Path, works: Mapping[str, Reference]) -> Reading:
     try:
         document = load_yaml(path)
     except ConfigurationError as error:
@@ -146,6 +157,7 @@ def _read(path: Path) -> Reading:
             principle.id: document.line(("principles", index, "id"))
             for index, principle in enumerate(archetype.principles)
         },
+        works=works,
     )
     return Reading(path, document, archetype, ())
 

@@ -14,7 +14,9 @@ from ..errors import ArchetypeError, Problem
 from .validation import suggestion, validation_problems
 from .yaml_file import load_yaml
 
-PATH = Path(__file__).with_name("references.yaml")
+FILE = "references.yaml"
+"""Name of the file with works; one beside an author's archetypes adds to the shipped ones."""
+PATH = Path(__file__).with_name(FILE)
 
 
 class Reference(BaseModel):
@@ -44,6 +46,24 @@ def load_references(path: Path = PATH) -> Mapping[str, Reference]:
         ArchetypeError: An entry does not validate.
         ConfigurationError: The file is not readable as YAML.
     """
+    return MappingProxyType(_read(path, {}))
+
+
+def references_beside(folder: Path) -> Mapping[str, Reference]:
+    """The shipped works and those of `references.yaml` in an author's folder, if there is one.
+
+    Raises:
+        ArchetypeError: An entry of it does not validate, or takes the key of a shipped work.
+        ConfigurationError: It is not readable as YAML.
+    """
+    shipped = load_references()
+    own = folder / FILE
+    if not own.is_file() or own.resolve() == PATH:
+        return shipped
+    return MappingProxyType({**shipped, **_read(own, shipped)})
+
+
+def _read(path: Path, shipped: Mapping[str, Reference]) -> dict[str, Reference]:
     document = load_yaml(path)
     try:
         entries = TypeAdapter(dict[str, Reference]).validate_python(document.data)
@@ -51,12 +71,16 @@ def load_references(path: Path = PATH) -> Mapping[str, Reference]:
         raise ArchetypeError(validation_problems(error, document, Reference)) from None
     problems = [] if entries else [(1, "no references", "add at least one")]
     for key, entry in entries.items():
+        if key in shipped:
+            fix = "cite the shipped one, or choose another key"
+            problems.append((document.line((key,)), f"`{key}` is a shipped work's key", fix))
+        known = {*shipped, *entries} - {key}
         for index, other in enumerate(entry.contests):
-            if other not in entries or other == key:
+            if other not in known:
                 line = document.line((key, "contests", index))
-                problems.append((line, f"`{key}` contests `{other}`", suggestion(other, entries)))
+                problems.append((line, f"`{key}` contests `{other}`", suggestion(other, known)))
     if problems:
         raise ArchetypeError(
             [Problem("A022", "error", str(path), line, what, fix) for line, what, fix in problems]
         )
-    return MappingProxyType(entries)
+    return entries

@@ -23,6 +23,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from .reference import Reference
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]*$", max_length=60)]
@@ -166,12 +168,14 @@ class Source:
         file: Its name relative to the folder it was read from.
         sha256: Hash (hex) of its bytes.
         principle_lines: Principle slug -> line of its `id:`.
+        works: Reference key -> work: the shipped ones and those beside the file.
     """
 
     path: Path
     file: str
     sha256: str
     principle_lines: Mapping[str, int]
+    works: Mapping[str, Reference]
 
 
 class Archetype(_Part):

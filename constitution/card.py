@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from ..archetypes.cue import load_cues
 from ..archetypes.failure_mode import load_failure_modes
-from ..archetypes.reference import Reference, load_references
+from ..archetypes.reference import Reference, load_references, references_beside
 from ..archetypes.schema import Archetype
 from .principle import Principle
 
@@ -24,7 +26,7 @@ STATUS = {
 
 def archetype_card(archetype: Archetype, principles: Iterable[Principle]) -> RenderableType:
     """Motive, poles, failure modes, principles with file and line, and evidence in full."""
-    modes = load_failure_modes()
+    modes, works = load_failure_modes(), archetype.source.works
     parts: list[RenderableType] = [
         Text(f"{archetype.name} ({archetype.id}), version {archetype.version}", style="bold"),
         *_part("Adaptive problem", [archetype.adaptive_problem]),
@@ -48,15 +50,15 @@ def archetype_card(archetype: Archetype, principles: Iterable[Principle]) -> Ren
     ]
     parts += _part("Principles", own)
     evidence = [
-        f"{_citation(item.ref)}\n  supports {item.supports} ({item.kind})"
+        f"{_citation(item.ref, works)}\n  supports {item.supports} ({item.kind})"
         for item in archetype.evidence
     ]
     parts += _part(f"Evidence ({archetype.evidence_level})", evidence)
-    parts += _part("Contested by", [_citation(ref) for ref in archetype.contested_by])
+    parts += _part("Contested by", [_citation(ref, works) for ref in archetype.contested_by])
     return Group(*parts)
 
 
-def principle_card(principle: Principle) -> RenderableType:
+def principle_card(principle: Principle, works: Mapping[str, Reference]) -> RenderableType:
     """The rule, the three requests a model is shown, its openings and its precedence."""
     meaning = load_cues()
     place = principle.provenance
@@ -78,7 +80,7 @@ def principle_card(principle: Principle) -> RenderableType:
         *_part("Comparison request", [principle.compare]),
         *_part("A good answer begins", principle.openings.good),
         *_part("A failing answer begins", principle.openings.failing),
-        *_part("References", [_citation(ref) for ref in place.references]),
+        *_part("References", [_citation(ref, works) for ref in place.references]),
     )
 
 
@@ -91,8 +93,8 @@ def _motive(archetype: Archetype) -> str:
     return "; ".join(parts)
 
 
-def _citation(key: str) -> str:
-    found = load_references().get(key)
+def _citation(key: str, works: Mapping[str, Reference]) -> str:
+    found = works.get(key)
     return f"{key}: {citation(found)}" if found else key
 
 
@@ -113,16 +115,26 @@ def _part(title: str, lines: Iterable[str]) -> list[RenderableType]:
 VOCABULARIES = ("cues", "failure_modes", "references")
 
 
-def vocabulary_card(name: str) -> RenderableType:
-    """Every key of one of `VOCABULARIES` with its meaning, or with the whole citation."""
+def vocabulary_card(name: str, folder: Path | None = None) -> RenderableType:
+    """Every key of one of `VOCABULARIES` with its meaning, or with the whole citation.
+
+    Args:
+        name: One of `VOCABULARIES`.
+        folder: Whose own references count, too.
+    """
     if name == "cues":
         entries = dict(load_cues())
     elif name == "references":
-        entries = {key: citation(work) for key, work in load_references().items()}
+        works = references_beside(folder) if folder else load_references()
+        entries = {key: citation(work) for key, work in works.items()}
     else:
         entries = {
             mode.id: f"{mode.meaning} Opposite: {mode.opposite}."
             for mode in load_failure_modes().values()
         }
-    lines = [Text.assemble((key, "cyan"), f"  {meaning}") for key, meaning in entries.items()]
-    return Group(*lines)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, meaning in entries.items():
+        table.add_row(key, Text(meaning))
+    return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..archetypes.reference import load_references
 from ..archetypes.schema import Archetype
 from ..archetypes.yaml_document import Location, walk_text
 from ..errors import Severity
@@ -44,7 +43,7 @@ _FAILING = {("openings", "excess"), ("openings", "deficit")}
 
 def references(archetype: Archetype) -> Iterator[Finding]:
     """Sources from memory, critics that are none, and contested works without their critics."""
-    known = load_references()
+    known = archetype.source.works
     critics: dict[str, list[str]] = {}
     for key, reference in known.items():
         for work in reference.contests:
@@ -61,7 +60,8 @@ def references(archetype: Archetype) -> Iterator[Finding]:
             yield "L012", "error", at, message, fix
     if archetype.evidence_level == "speculative" and not archetype.contested_by:
         message = "speculative evidence, and `contested_by` names nobody who doubts it"
-        fix = "add a work with `role: critique` from references.yaml to `contested_by`"
+        doubters = ", ".join(key for key, work in known.items() if work.role == "critique")
+        fix = f"add a work with `role: critique` to `contested_by`: {doubters}"
         yield "L012", "error", ("evidence_level",), message, fix
     for index, ref in enumerate(archetype.contested_by):
         if ref in known and known[ref].role != "critique":

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..archetypes.loader import LIBRARY, read_archetypes, select_archetypes
 from ..archetypes.schema import Archetype, AuthoredPrinciple
 from ..errors import ArchetypeError
-from .linter import objections
+from .linter import file_objections
 from .precedence import precedence
 from .principle import Constitution, Openings, Principle, Provenance
 from .request_text import request_texts
@@ -37,7 +37,7 @@ def compile_constitution(
         'harmful_compliance'
     """
     readings, problems = read_archetypes(path)
-    problems += [problem for problem in objections(readings) if problem.severity == "error"]
+    problems += [problem for problem in file_objections(readings) if problem.severity == "error"]
     if problems:
         raise ArchetypeError(problems)
     return constitution_of(select_archetypes(readings, path, only))

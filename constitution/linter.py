@@ -49,8 +49,23 @@ def lint_archetypes(path: Path | str = LIBRARY) -> list[Problem]:
 
 def objections(readings: Sequence[Reading]) -> list[Problem]:
     """What the linter adds to the loader's problems, for the files that validate."""
+    principles = [
+        (reading, index, content_words(f"{principle.situation} {principle.statement}"))
+        for reading in readings
+        if reading.archetype
+        for index, principle in enumerate(reading.archetype.principles)
+    ]
+    problems = file_objections(readings) + _near_duplicates(principles)
+    return problems + contradictions(readings)
+
+
+def file_objections(readings: Sequence[Reading]) -> list[Problem]:
+    """The objections to each file by itself: all that can be errors.
+
+    What compares files with each other only warns, and takes time that grows
+    with the square of their number.
+    """
     problems: list[Problem] = []
-    principles: list[tuple[Reading, int, set[str]]] = []
     for reading in readings:
         archetype, document = reading.archetype, reading.document
         if archetype is None or document is None:
@@ -71,10 +86,7 @@ def objections(readings: Sequence[Reading]) -> list[Problem]:
             Problem(code, severity, str(reading.path), document.line(at), message, fix)
             for code, severity, at, message, fix in findings
         ]
-        for index, principle in enumerate(archetype.principles):
-            text = f"{principle.situation} {principle.statement}"
-            principles.append((reading, index, content_words(text)))
-    return problems + _near_duplicates(principles) + contradictions(readings)
+    return problems
 
 
 def _principles(archetype: Archetype) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..archetypes.loader import LIBRARY, read_archetypes
+from ..archetypes.reference import FILE as REFERENCES
 from ..archetypes.schema import Archetype
 from ..archetypes.yaml_document import YamlDocument
 from ..archetypes.yaml_file import load_yaml
@@ -90,12 +91,15 @@ def _from_git(revision: str, path: str, folder: Path) -> Side:
         raise _fail(spec, f"{revision!r} is no git revision", "write REVISION:PATH, e.g. HEAD~1:.")
     is_folder = _git(folder, spec, "cat-file", "-t", spec).strip() == b"tree"
     stem = path.rstrip("/") if is_folder else path.rpartition("/")[0]
-    names = [path.rpartition("/")[2]]
+    tree = f"{revision}:{stem}/" if stem else f"{revision}:"
+    listed = _git(folder, spec, "ls-tree", "--full-tree", "--name-only", "-z", tree).decode(
+        "utf-8", "replace"
+    )
+    beside = listed.split("\0")
+    # One file may cite works that stand beside it.
+    names = [path.rpartition("/")[2], *({REFERENCES} & set(beside))]
     if is_folder:
-        listed = _git(folder, spec, "ls-tree", "--full-tree", "--name-only", "-z", spec).decode(
-            "utf-8", "replace"
-        )
-        names = [name for name in listed.split("\0") if name.endswith((".yaml", ".yml"))]
+        names = [name for name in beside if name.endswith((".yaml", ".yml"))]
     shown = stem.removeprefix("./").strip(".")
     prefix = f"{revision}:{shown}/" if shown else f"{revision}:"
     with TemporaryDirectory() as scratch:

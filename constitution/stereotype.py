@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 _GROUP = (
     r"(?:women|men|girls|boys|females|males|wives|husbands|mothers|housewives|blondes|"
@@ -44,22 +45,28 @@ _HEAD_WORDS = """
     southerners teenagers tribes tribesmen tribespeople turks unemployed whites wingers wives women
 """
 _HEADS = frozenset(_HEAD_WORDS.split())
-_STEREOTYPE = re.compile(
-    rf"\b{_GROUP}\s+(?:are|have always been|will always be)\s+(?:{_HOW}\s+)*{_TRAIT}\b"
-    rf"|\b{_GROUP}\s+(?:are|is)\s+(?:{_HOW}\s+)*{_NATURE}\b"
-    rf"|\b{_GROUP}\s+(?:{_NATURE}|always|never|tend to|simply|only)\s+"
-    r"(?:be|care|cheat|complain|cry|exaggerate|fail|fight|follow|gossip|lead|lie|nag|need|"
-    r"obey|panic|prefer|resent|seek|steal|submit|think|understand|want|work)\b"
-    rf"|\b(?:by nature|naturally|everyone knows(?: that)?),?\s+{_GROUP}\s+(?:are|can(?:no|')t|do)\b"
-    rf"|\b{_GROUP}\s+belong in\b|\blike all {_GROUP}\b|\b{_GROUP} are all (?:alike|the same)\b",
-    re.IGNORECASE,
-)
 # Someone else's claim, named as such, or denied: no stereotype of ours.
 _REPORTED = re.compile(
     r"\b(?:assum\w+|belie\w+|claim\w*|den(?:y|ies)|impl(?:y|ies)|nobody|not|never|says?|said|"
     r"stereotyp\w+|that|suppos\w+|think\w*|whether|if|myth|idea)\b|n['’]t\b|[\"“«]",
     re.IGNORECASE,
 )
+
+
+@cache
+def _stereotype() -> re.Pattern[str]:
+    """Compiled where first needed: it takes long, and most commands never do."""
+    return re.compile(
+        rf"\b{_GROUP}\s+(?:are|have always been|will always be)\s+(?:{_HOW}\s+)*{_TRAIT}\b"
+        rf"|\b{_GROUP}\s+(?:are|is)\s+(?:{_HOW}\s+)*{_NATURE}\b"
+        rf"|\b{_GROUP}\s+(?:{_NATURE}|always|never|tend to|simply|only)\s+"
+        r"(?:be|care|cheat|complain|cry|exaggerate|fail|fight|follow|gossip|lead|lie|nag|need|"
+        r"obey|panic|prefer|resent|seek|steal|submit|think|understand|want|work)\b"
+        rf"|\b(?:by nature|naturally|everyone knows(?: that)?),?\s+{_GROUP}\s+"
+        r"(?:are|can(?:no|')t|do)\b"
+        rf"|\b{_GROUP}\s+belong in\b|\blike all {_GROUP}\b|\b{_GROUP} are all (?:alike|the same)\b",
+        re.IGNORECASE,
+    )
 
 
 def stereotype(text: str) -> str:
@@ -73,7 +80,7 @@ def stereotype(text: str) -> str:
     if _HEADS.isdisjoint(re.findall(r"[a-z]+", text.lower())):
         return ""
     for sentence in re.split(r"(?<=[.!?;])\s+", " ".join(text.split())):
-        found = _STEREOTYPE.search(sentence)
+        found = _stereotype().search(sentence)
         if found and not _REPORTED.search(sentence[: found.start()]):
             return found.group()
     return ""

@@ -9,9 +9,12 @@ from itertools import combinations
 
 import pytest
 from anlage.archetypes.loader import load_archetypes
+from anlage.archetypes.reference import load_references
 from anlage.archetypes.schema import Archetype
+from anlage.prompts.coverage import coverage
 
 ARCHETYPES = {archetype.id: archetype for archetype in load_archetypes()}
+COVERED = coverage()
 
 
 def grams(text: str, n: int = 4) -> set[tuple[str, ...]]:
@@ -36,6 +39,23 @@ def test_enough_exemplars_and_principles(archetype: Archetype) -> None:
         assert count[(entry.mode, "at_risk")] >= 4
         assert count[(entry.mode, "twin")] >= 4
     assert len(archetype.principles) >= 3
+
+
+@pytest.mark.parametrize("archetype", ARCHETYPES.values(), ids=ARCHETYPES)
+def test_enough_prompts_for_its_failure_modes(archetype: Archetype) -> None:
+    twins = {mode.mode: mode.twins for mode in COVERED.modes}
+    for split, least in (("train", 40), ("dev", 10), ("test", 10)):
+        assert sum(twins[entry.mode][split] for entry in archetype.ai_failure_modes) >= least
+
+
+@pytest.mark.parametrize("archetype", ARCHETYPES.values(), ids=ARCHETYPES)
+def test_evidence_was_looked_up_and_the_mapping_is_a_hypothesis(archetype: Archetype) -> None:
+    known = load_references()
+    cited = {item.ref for item in archetype.evidence}
+    assert len(cited) >= 2
+    assert {known[ref].status for ref in cited} <= {"V", "T", "A"}
+    assert archetype.contested_by
+    assert archetype.mapping_status == "hypothesis"
 
 
 def test_opposed_pairs_check_each_other() -> None:

@@ -6,8 +6,12 @@ import pytest
 from anlage.archetypes.cue import load_cues
 from anlage.archetypes.failure_mode import load_failure_modes
 from anlage.archetypes.json_schema import PATH, archetype_json_schema
+from anlage.archetypes.loader import load_archetypes
 from anlage.archetypes.reference import load_references
+from anlage.constitution.linter import lint_archetypes
 from anlage.errors import ArchetypeError
+
+from tests.helpers.archetype_files import copy_library, edit
 
 MODES = {
     "harmful_compliance", "jailbreak_persona", "over_refusal", "paternalism", "moralising",
@@ -60,6 +64,47 @@ def test_references_name_unknown_keys_and_status(tmp_path: Path) -> None:
         load_references(path)
     assert {problem.line for problem in caught.value.problems} == {1, 2}
     assert "did you mean `cite`?" in str(caught.value)
+
+
+OWN = """\
+gossip2004: {status: T, cite: "Somebody (2004). On gossip. A journal 8(2), 100-110."}
+doubt2006: {status: T, role: critique, contests: [gossip2004], cite: "Another (2006). Against it."}
+"""
+
+
+def test_works_beside_an_archetype_may_be_cited(tmp_path: Path) -> None:
+    library = copy_library(tmp_path)
+    line = edit(library / "explorer.yaml", "ref: kidd2015", "ref: gossip2004")
+    (problem,) = [p for p in lint_archetypes(library) if p.code == "A016"]
+    assert (problem.file, problem.line) == (str(library / "explorer.yaml"), line)
+    assert "add the work to references.yaml beside this file" in problem.fix
+    (library / "references.yaml").write_text(OWN, encoding="utf-8")
+    (problem,) = lint_archetypes(library / "explorer.yaml")  # one file, and what stands beside it
+    assert (problem.code, problem.line) == ("L012", line)
+    assert "doubt2006" in problem.fix
+    edit(library / "explorer.yaml", "contested_by: [uchiyama2019", "contested_by: [doubt2006")
+    assert lint_archetypes(library) == []
+    assert len(load_archetypes(library)) == 4  # the list of works is no archetype
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("kidd2015: {status: V, cite: 'Kidd & Hayden (2015). Curiosity.'}\n", 1, "shipped"),
+        ("a: {status: V, cite: 'A. (2000). T.'}\nb: {status: V, cites: 'B. (2001)'}\n", 2, "cites"),
+        ("a: {status: V, cite: 'A. (2000). T.', contests: [kiddd2015]}\n", 1, "kiddd2015"),
+        ("a: [\n", 2, "YAML"),
+    ],
+)
+def test_faults_of_works_beside_an_archetype(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    library = copy_library(tmp_path)
+    (library / "references.yaml").write_text(text, encoding="utf-8")
+    problems = lint_archetypes(library)
+    assert {p.file for p in problems} == {str(library / "references.yaml")}
+    assert words in " ".join(str(p) for p in problems)
+    assert line in {p.line for p in problems}
 
 
 def test_the_checked_in_schema_is_current() -> None:

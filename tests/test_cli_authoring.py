@@ -100,6 +100,12 @@ def test_coverage_draws_a_picture(suffix: str, tmp_path: Path) -> None:
     out = tmp_path / f"coverage.{suffix}"
     assert invoke("coverage", "--out", out).exit_code == 0
     assert out.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    if suffix == "svg":  # matplotlib leaves each label as a comment beside its outline
+        text = out.read_text(encoding="utf-8")
+        counted = coverage()
+        for name in (*counted.archetypes, *counted.domains, *counted.motives):
+            assert f"<!-- {name} -->" in text
+        assert text.count("<!-- reciprocity -->") == 2  # a domain and a motive
     assert isinstance(
         invoke("coverage", "--out", tmp_path / "coverage.doc").exception, ConfigurationError
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from anlage.cli import app
@@ -19,14 +20,20 @@ RUNNER = CliRunner()
 def test_the_whole_library_has_no_error_and_no_warning() -> None:
     done = RUNNER.invoke(app, ["lint"])
     assert done.exit_code == 0, done.stdout
-    assert done.stdout.splitlines()[-1] == "No problems."
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("No problems. ")
+    (count,) = re.findall(r"(\d+) notes: `--notes` prints them", line)
+    noted = RUNNER.invoke(app, ["lint", "--notes"]).stdout.splitlines()
+    assert len(noted) == int(count) + 1
+    assert all(": info P027: " in row for row in noted[:-1])
+    assert noted[-1] == "No problems."
 
 
 def test_a_warning_alone_is_no_failure(tmp_path: Path) -> None:
     library = copy_library(tmp_path)
     (library / "sage.yaml").rename(library / "wise.yaml")
     done = RUNNER.invoke(app, ["lint", str(library)])
-    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 warnings")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 warning")
 
 
 def test_json_has_every_field_and_errors_exit_2(tmp_path: Path) -> None:

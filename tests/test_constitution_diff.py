@@ -115,3 +115,16 @@ def test_two_git_revisions_are_compared_and_the_revision_is_named(tmp_path: Path
         load_revision("no-such-revision", library)
     with pytest.raises(ConfigurationError, match="no git revision"):
         load_side("--output=x:library")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_one_file_of_a_revision_may_cite_works_beside_it(tmp_path: Path) -> None:
+    library = copy_library(tmp_path)
+    edit(library / "sage.yaml", "ref: sperber2010", "ref: gossip2004")
+    own = "gossip2004: {status: T, cite: 'Somebody (2004). On gossip. A journal.'}\n"
+    (library / "references.yaml").write_text(own, encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    side = load_revision("HEAD", library / "sage.yaml")
+    assert diff(side, load_side(str(library / "sage.yaml"))) == []

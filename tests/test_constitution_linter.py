@@ -3,8 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.archetypes import reference
-from anlage.constitution import claims
 from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.wording import asserts_evolved_is_good, jaccard, trait_only
 from anlage.errors import Problem
@@ -97,12 +95,13 @@ def test_each_objection_at_its_line(
     assert problem.fix
 
 
-def test_a_reference_from_memory(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = dict(reference.load_references())
-    known["kidd2015"] = known["kidd2015"].model_copy(update={"status": "M"})
-    monkeypatch.setattr(claims, "load_references", lambda: known)
+def test_a_reference_from_memory(library: Path) -> None:
+    own = "gossip2000: {status: M, cite: 'Somebody (2000). On gossip and its uses. A journal.'}\n"
+    (library / "references.yaml").write_text(own, encoding="utf-8")
+    line = edit(library / "explorer.yaml", "ref: kidd2015", "ref: gossip2000")
     problem = found(library, "L009")
-    assert "kidd2015" in problem.message
+    assert "gossip2000" in problem.message
+    assert (problem.file, problem.line) == (str(library / "explorer.yaml"), line)
     assert problem.severity == "warning"
 
 
