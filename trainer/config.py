@@ -84,6 +84,9 @@ class TrainConfig(BaseModel):
     warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps in which the rate rises linearly from 0, in [0, 1)."""
 
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """The same as a number of steps; None for `warmup_ratio`. At least one step must follow."""
+
     scheduler: Scheduler = "cosine"
     """How the rate goes on after warm-up."""
 
