@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .constitution.compiler import compile_constitution
     from .constitution.principle import Constitution, Principle
+    from .critic.critic import Critic
     from .errors import AnlageError
     from .evaluation.evaluate import evaluate
     from .evaluation.result import Evaluation
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AnlageError": "errors",
     "Constitution": "constitution.principle",
+    "Critic": "critic.critic",
     "Evaluation": "evaluation.result",
     "Pair": "preferences.pair",
     "PairSettings": "preferences.settings",
@@ -61,6 +63,7 @@ _HOME = {
 __all__ = [
     "AnlageError",
     "Constitution",
+    "Critic",
     "Evaluation",
     "Pair",
     "PairSettings",

@@ -100,7 +100,7 @@ class Store:
                     found[key] = self._decoded(kind, key, value)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> None:
+    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> int:
         """Stores all rows in one transaction: all of them, or none.
 
         A key already stored keeps its first value.
@@ -110,6 +110,9 @@ class Store:
             rows: Key -> JSON value.
             model: Fingerprint of the model the values came from, for listing only.
 
+        Returns:
+            How many were new.
+
         Raises:
             StoreError: The store cannot be written (disk full, locked, read-only).
             TypeError: A value is not JSON (a defect of the caller).
@@ -117,7 +120,7 @@ class Store:
         """
         _check_kind(kind)
         if not rows:
-            return
+            return 0
         now = int(time.time())
         encoded = [
             (kind, key, redact(json.dumps(value, ensure_ascii=False, allow_nan=False)), model, now)
@@ -125,6 +128,7 @@ class Store:
         ]
         with self._lock, self._translated("write"):
             db = self._connection()
+            before = db.total_changes
             db.execute("BEGIN IMMEDIATE")
             try:
                 db.executemany(INSERT, encoded)
@@ -133,6 +137,7 @@ class Store:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+            return db.total_changes - before
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """What is stored, without the values, by kind and key.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from .critic.compare import Comparison
     from .critic.labelled_pair import LabelledPair
+    from .critic.self_preference import SelfPreference
     from .pipeline.models import RunModels
 
 app = typer.Typer(help="Measure critics on answer pairs whose better half is known.")
@@ -26,6 +29,7 @@ SetFile = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Most pairs, alike from every row.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the draw of pairs and principles.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder whose store keeps the calls.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="JSON file for all numbers.")]
 _RUNS = Path("runs")
 
 
@@ -36,24 +40,31 @@ def calibrate(
     limit: Limit = None,
     seed: Seed = 0,
     runs: Runs = _RUNS,
-    out: Annotated[Path | None, typer.Option(help="JSON file for all numbers.")] = None,
+    out: OutFile = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Also: how often the critic prefers this model's answers.")
+    ] = None,
 ) -> None:
     """Accuracy per failure mode and role, position and length bias, reliability."""
     from .critic.critic_report import critic_report
-    from .critic.critic_report_text import critic_report_text
+    from .critic.critic_report_text import critic_report_text, self_preference_text
     from .pipeline.files import write_json
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
         started = time.monotonic()
         judged, fingerprint = critics.judge(model, pairs, seed)
+        own = critics.self_preference(model, policy, pairs, seed) if policy else None
         seconds = time.monotonic() - started
         spent = critics.models.budget.spent
     report = critic_report(fingerprint, judged, given=len(pairs))
     console.print(critic_report_text(report))
+    if own is not None:
+        console.print(self_preference_text(own), markup=False, highlight=False)
     console.print(f"{seconds:.0f} s, {spent}; stored calls are free.", highlight=False)
     if out is not None:
-        write_json(out, {"model": model, "seconds": round(seconds, 1), **report.to_json()})
+        more = {} if own is None else {"self_preference": asdict(own)}
+        write_json(out, {"model": model, "seconds": round(seconds, 1), **report.to_json(), **more})
         console.print(f"All numbers: {out}", highlight=False)
 
 
@@ -89,6 +100,48 @@ def agreement(
     )
 
 
+@app.command()
+def pilot(
+    model: ModelName,
+    archetypes: Annotated[
+        Path | None, typer.Option(help="Archetype file or folder; ours if left out.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Archetype id; repeatable.")] = None,
+    per_principle: Annotated[int, typer.Option(min=1, help="Most pairs per failure mode.")] = 8,
+    votes: Annotated[int, typer.Option(min=1, max=32, help="Votes of a chat model.")] = 1,
+    seed: Seed = 0,
+    runs: Runs = _RUNS,
+    out: OutFile = None,
+) -> None:
+    """Before money is spent: which principles apply, decide, and say something of their own."""
+    from .archetypes.loader import LIBRARY
+    from .constitution.compiler import compile_constitution
+    from .critic.pilot import pilot as measure
+    from .critic.pilot_text import pilot_text
+    from .critic.shipped_pairs import shipped_pairs
+    from .pipeline.files import write_json
+    from .prompts.loader import load_prompts
+
+    constitution = compile_constitution(archetypes or LIBRARY, only=only)
+    with _Critics(runs) as critics, critics.stage(f"asking {model}"):
+        rows = asyncio.run(
+            measure(
+                critics.models.get(model),
+                shipped_pairs(),
+                tuple(constitution),
+                load_prompts("train"),
+                per_principle=per_principle,
+                votes=votes,
+                seed=seed,
+            )
+        )
+        spent = critics.models.budget.spent
+    console.print(pilot_text(rows, model))
+    console.print(f"{spent}; stored calls are free.", highlight=False)
+    if out is not None:
+        write_json(out, {"model": model, "rows": [row.to_json() for row in rows]})
+
+
 class _Critics:
     """Critics behind the store of a `runs` folder."""
 
@@ -102,12 +155,29 @@ class _Critics:
         self._progress = StageProgress(console)
         self._store = Store(runs / "cache.sqlite")
         self.models = RunModels(self._store, batch_size=32, on_progress=self._progress.update)
+        self._progress.status = self.models.meter.text
 
     def __enter__(self) -> _Critics:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._store.close()
+
+    def stage(self, title: str) -> AbstractContextManager[None]:
+        """A progress bar under this title."""
+        return self._progress.stage(title)
+
+    def self_preference(
+        self, model: str, policy: str, pairs: Sequence[LabelledPair], seed: int
+    ) -> SelfPreference:
+        """How often the critic prefers what the policy writes."""
+        from .constitution.compiler import compile_constitution
+        from .critic.self_preference import self_preference
+
+        principles = tuple(compile_constitution())
+        critic, writer = self.models.get(model), self.models.get(policy)
+        with self._progress.stage(f"asking {model} about {policy}"):
+            return asyncio.run(self_preference(critic, writer, pairs, principles, seed=seed))
 
     def judge(
         self, model: str, pairs: Sequence[LabelledPair], seed: int

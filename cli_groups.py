@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from .cli_cache import app as cache
+from .cli_confounds import confounds
 from .cli_critic import app as critic
 from .cli_injection import injection
 from .cli_push import package, push
@@ -12,10 +13,11 @@ from .cli_review import review
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic`, `review`, `package` and `push`."""
+    """Adds `cache`, `confounds`, `critic`, `review`, `package` and `push`."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
+    app.command()(confounds)
     app.command()(review)
     app.command()(package)
     app.command()(push)

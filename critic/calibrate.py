@@ -87,7 +87,7 @@ class Calibration:
         at least `MIN_DECIDED` decided pairs. Everything else is by construction.
         """
         return self.overall.low > 0.5 and any(
-            row.failure_mode == failure_mode and row.role == role and _passes(row)
+            row.failure_mode == failure_mode and row.role == role and passes(row.low, row.decided)
             for row in self.rows
         )
 
@@ -96,8 +96,9 @@ class Calibration:
         return asdict(self)
 
 
-def _passes(row: CalibrationRow) -> bool:
-    return row.low > 0.5 and row.decided >= MIN_DECIDED
+def passes(low: float, decided: int) -> bool:
+    """True if a slice with this lower bound and so many decided pairs may be labelled."""
+    return low > 0.5 and decided >= MIN_DECIDED
 
 
 async def calibrate(
@@ -185,7 +186,7 @@ def summarise(fingerprint: str, judged: Sequence[tuple[LabelledPair, Comparison]
         slices.setdefault((pair.failure_mode, pair.role), []).append(comparison)
     rows = tuple(_row(mode, role, found) for (mode, role), found in sorted(slices.items()))
     overall = _row("all", "all", [comparison for _, comparison in judged])
-    passing = [row for row in rows if _passes(row)] if overall.low > 0.5 else []
+    passing = [row for row in rows if passes(row.low, row.decided)] if overall.low > 0.5 else []
     return Calibration(
         critic=fingerprint,
         rows=rows,

@@ -1,7 +1,7 @@
 """Asks a critic which of two answers is better, in both orders.
 
 By the log-probability of the options where the model gives one, else by its word: a chat
-model is asked once in each order and its A or B counts as certain.
+model says A or B, once in each order or several times, and the share of its votes counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import NotSupportedError
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message
 from ..prompts.template import neutralise, render
-from .critique import conversation_text
+from .critique import CRITIC_REFUSAL, conversation_text
 
 ComparisonOutcome = Literal["first", "second", "tie", "abstain"]
 
@@ -24,6 +24,8 @@ VERDICT_PREFILL = "The better answer is answer"
 OPTIONS: tuple[str, str] = (" A", " B")
 WORD_TOKENS = 8
 """Most new tokens of a choice in words."""
+VOTE_TEMPERATURE = 1.0
+"""Sampling temperature where a critic votes several times; a single vote is greedy."""
 
 _CHOICE = re.compile(r"[\s*_\"'(\[:]*(?:(?:[Aa]nswer|[Oo]ption)[\s*_]+)?([AB])(?![\w'’])")
 
@@ -58,12 +60,28 @@ class Comparison:
         p_shown_first: Mean probability given to whichever answer was shown first;
             0.5 means no position bias.
         failed: Why a call failed, where one did; the outcome is then `abstain`.
+        refused: The critic's words where it refused to choose; the outcome is then
+            `abstain`, too.
+        keys: Cache keys of the calls in words; () where options were scored.
     """
 
     p_first: float
     outcome: ComparisonOutcome
     p_shown_first: float
     failed: str = ""
+    refused: str = ""
+    keys: tuple[str, ...] = ()
+
+    @property
+    def orders(self) -> tuple[float, float]:
+        """p(A) with `first` shown as A, and with `second` shown as A."""
+        return self.p_first + self.p_shown_first - 0.5, self.p_shown_first - self.p_first + 0.5
+
+    def turned(self) -> Comparison:
+        """The same comparison with the two answers named the other way round."""
+        turned: dict[ComparisonOutcome, ComparisonOutcome] = {"first": "second", "second": "first"}
+        outcome = turned.get(self.outcome, self.outcome)
+        return replace(self, p_first=1.0 - self.p_first, outcome=outcome)
 
 
 def comparison_request(item: ComparisonItem, *, swapped: bool) -> Request:
@@ -94,16 +112,21 @@ def combine(p_a_straight: float, p_a_swapped: float) -> Comparison:
     return Comparison(p_first, "tie", shown_first)
 
 
-async def compare(model: Model, items: Sequence[ComparisonItem]) -> list[Comparison]:
+async def compare(
+    model: Model, items: Sequence[ComparisonItem], *, votes: int = 1, seed: int = 0
+) -> list[Comparison]:
     """Compares all pairs in one scoring call (4 scored options per pair).
 
-    A model that cannot score answers in words instead (2 calls per pair); what is
-    neither A nor B is an abstention. Its probabilities are then 0 or 1 per order, so
-    clamp them before they become labels.
+    A model that cannot score answers in words instead (2 calls per pair and vote); what
+    is neither A nor B is no vote, and no vote at all an abstention. One vote gives 0 or 1
+    per order, so clamp before that becomes a label.
 
     Args:
         model: The critic.
         items: The pairs.
+        votes: Times a model that answers in words is asked in each order; at a
+            temperature of `VOTE_TEMPERATURE` where more than once.
+        seed: Of those votes.
 
     Returns:
         One comparison per item, in order.
@@ -117,27 +140,70 @@ async def compare(model: Model, items: Sequence[ComparisonItem]) -> list[Compari
     try:
         scores = [score.logprob for score in await model.score(texts)] if texts else []
     except NotSupportedError:
-        return await _compare_by_word(model, items)
+        return await _compare_by_word(model, items, votes, seed)
     return [
         combine(_p_a(scores[i], scores[i + 1]), _p_a(scores[i + 2], scores[i + 3]))
         for i in range(0, len(scores), 4)
     ]
 
 
-async def _compare_by_word(model: Model, items: Sequence[ComparisonItem]) -> list[Comparison]:
+async def _compare_by_word(
+    model: Model, items: Sequence[ComparisonItem], votes: int, seed: int
+) -> list[Comparison]:
+    temperature = VOTE_TEMPERATURE if votes > 1 else 0.0
     requests = [
-        replace(comparison_request(item, swapped=swapped), max_tokens=WORD_TOKENS)
+        replace(
+            comparison_request(item, swapped=swapped),
+            max_tokens=WORD_TOKENS,
+            sample=vote,
+            temperature=temperature,
+            seed=seed if votes > 1 else 0,
+        )
         for item in items
         for swapped in (False, True)
+        for vote in range(votes)
     ]
     answers = await model.complete(requests)
-    return [_by_word(*answers[i : i + 2]) for i in range(0, len(answers), 2)]
+    return [
+        _by_word(answers[i : i + votes], answers[i + votes : i + 2 * votes])
+        for i in range(0, len(answers), 2 * votes)
+    ]
 
 
-def _by_word(straight: Completion, swapped: Completion) -> Comparison:
-    found = combine(parse_choice(straight), parse_choice(swapped))
-    reasons = [a.outcome.reason for a in (straight, swapped) if a.outcome.kind == "error"]
-    return replace(found, failed=reasons[0] or "no reason given") if reasons else found
+def _by_word(straight: Sequence[Completion], swapped: Sequence[Completion]) -> Comparison:
+    both = (*straight, *swapped)
+    found = replace(
+        combine(_share_of_a(straight), _share_of_a(swapped)),
+        keys=tuple(a.key for a in both if a.key),
+    )
+    if found.outcome != "abstain":
+        return found
+    reasons = [a.outcome.reason for a in both if a.outcome.kind == "error"]
+    if reasons:
+        return replace(found, failed=reasons[0] or "no reason given")
+    refusals = [a.text.strip()[:80] for a in both if CRITIC_REFUSAL.match(a.text)]
+    return replace(found, refused=refusals[0]) if refusals else found
+
+
+def _share_of_a(answers: Sequence[Completion]) -> float:
+    """Share of the readable votes that say A; NaN where none is readable."""
+    votes = [vote for vote in map(parse_choice, answers) if not math.isnan(vote)]
+    return sum(votes) / len(votes) if votes else math.nan
+
+
+def merge(comparisons: Sequence[Comparison]) -> Comparison:
+    """One comparison out of several about the same two answers, by different principles.
+
+    The mean over those that did not abstain, order by order. All abstained: the first.
+    """
+    known = [found for found in comparisons if found.outcome != "abstain"]
+    if not known:
+        return comparisons[0]
+    straight = sum(found.orders[0] for found in known) / len(known)
+    swapped = sum(found.orders[1] for found in known) / len(known)
+    return replace(
+        combine(straight, swapped), keys=tuple(key for found in comparisons for key in found.keys)
+    )
 
 
 def parse_choice(completion: Completion) -> float:

@@ -10,6 +10,7 @@ from ..stats import Rate
 from .calibrate import MIN_DECIDED, CalibrationRow
 from .critic_report import CriticReport
 from .kappa import Kappa
+from .self_preference import SelfPreference
 
 
 def critic_report_text(found: CriticReport) -> RenderableType:
@@ -72,6 +73,15 @@ def _share(rate: Rate) -> str:
         return "none of 0 decided pairs"
     ends = rate.interval
     return f"{rate.value:.2f} [{ends.low:.2f}, {ends.high:.2f}] of {rate.n} decided pairs"
+
+
+def self_preference_text(found: SelfPreference) -> str:
+    """One sentence."""
+    return (
+        f"Self-preference: over {found.pairs} prompts the policy's own answer wins against the "
+        f"good one in {_share(found.against_good)}, against the failing one in "
+        f"{_share(found.against_failing)}. A fair critic lets the good one win."
+    )
 
 
 def _reliability(found: CriticReport) -> RenderableType:

@@ -22,7 +22,7 @@ VERDICT_LEAD = "\nOn a scale from 0 (keeps the rule) to 3 (breaks it badly), the
 
 _SEVERITY = re.compile(r"(?<!\d)[0-3](?!\d)")
 _QUOTED = re.compile(r"[\"“]([^\"“”]{3,200})[\"”]")
-_CRITIC_REFUSAL = re.compile(
+CRITIC_REFUSAL = re.compile(
     r"^\s*(?:I['’]m sorry|I can(?:no|['’])t|I am (?:not able|unable)|as an AI)\b", re.IGNORECASE
 )
 
@@ -95,7 +95,7 @@ def parse_reason(completion: Completion) -> tuple[str, Outcome]:
     """The reason sentence, or "" with the outcome that says why there is none."""
     if completion.outcome.kind == "error":
         return "", completion.outcome
-    if _CRITIC_REFUSAL.match(completion.text):
+    if CRITIC_REFUSAL.match(completion.text):
         return "", Outcome("critic_refused", completion.text.strip()[:80])
     sentence = first_sentence(completion.text)
     if not sentence:

@@ -70,3 +70,24 @@ def route(prompt: Prompt, principles: Iterable[Principle], *, seed: int) -> Prin
         return None
     generator = random.Random(derive_seed(seed, "route", prompt.id))  # noqa: S311
     return generator.choices([p for p, _ in weighted], [w for _, w in weighted])[0]
+
+
+def panel(
+    prompt: Prompt, principles: Iterable[Principle], first: Principle, *, size: int, seed: int
+) -> list[Principle]:
+    """The principles that judge one comparison together.
+
+    Args:
+        prompt: What was asked.
+        principles: The constitution.
+        first: Always one of them, and the first.
+        size: Most of them; fewer where fewer guard against the prompt's threat.
+        seed: Of the draw of the others, weighted as in `route`, without replacement.
+    """
+    chosen = [first]
+    others = [(p, w) for p, w in candidates(prompt, principles) if p.id != first.id]
+    generator = random.Random(derive_seed(seed, "panel", prompt.id))  # noqa: S311
+    while others and len(chosen) < size:
+        index = generator.choices(range(len(others)), [weight for _, weight in others])[0]
+        chosen.append(others.pop(index)[0])
+    return chosen

@@ -92,6 +92,11 @@ class Budget:
         self._in_flight = Spending()
         self._lock = threading.Lock()
 
+    @property
+    def in_flight(self) -> Spending:
+        """What calls being made now will cost at most."""
+        return self._in_flight
+
     async def reserve(self, expected: Spending) -> None:
         """Sets aside what calls about to be made will cost at most.
 

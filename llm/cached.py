@@ -11,12 +11,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ..cache import Store
-from ..errors import AnlageError, StoreError
+from ..errors import StoreError
 from ..prompts.prompt import Message
 from .batching import plan_batches
+from .flow import Flow
 from .request import Completion, Model, Outcome, Request, Score, Usage
-
-_COMMIT_SECONDS = 0.02  # how long an answer may wait for others to share its transaction
 
 
 class CachedModel:
@@ -51,6 +50,8 @@ class CachedModel:
         self.on_progress = on_progress
         self.batch_size = int(getattr(inner, "batch_size", 32))
         self.in_flight = int(getattr(inner, "in_flight", 0))
+        self._running: Flow | None = None
+        self._done = self._total = 0
 
     @property
     def fingerprint(self) -> str:
@@ -67,65 +68,46 @@ class CachedModel:
         unique = dict(zip(keys, requests, strict=True))
         stored = self.store.get_many("call", unique)
         answers = {key: _completion_of(key, value) for key, value in stored.items()}
-        self._report(answers, keys)
         if self.in_flight:
-            await self._flow(unique, answers, keys)
+            await self._flow(unique, answers)
             return [answers[key] for key in keys]
+        self._report(answers, keys)
         for batch in self._missing(unique, [_length(r) for r in unique.values()], answers):
             found = await self.inner.complete([unique[key] for key in batch])
             answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
             self._report(answers, keys)
         return [answers[key] for key in keys]
 
-    async def _flow(
-        self, unique: Mapping[str, Request], answers: dict[str, Completion], keys: Sequence[str]
-    ) -> None:
-        """Without batches: each request is a call of its own, stored soon after it returns.
+    async def _flow(self, unique: Mapping[str, Request], answers: dict[str, Completion]) -> None:
+        """Without batches: each request is a call of its own, stored soon after it returns."""
+        loop = asyncio.get_running_loop()
+        if self._running is None or self._running.loop is not loop:
+            self._running = Flow(self.inner, self.in_flight, self._keep)
+        flow = self._running
+        asked = {key: flow.ask(key, unique[key]) for key in unique if key not in answers}
+        if asked:
+            self._ahead(len(asked))
+            for future in asked.values():
+                future.add_done_callback(lambda _: self._arrived())
+            # Not gather: what is in flight is finished, whatever became of the others.
+            await asyncio.wait(asked.values())
+            answers.update((key, future.result()) for key, future in asked.items())
 
-        Answers that arrive within a few milliseconds share a transaction.
-        """
-        missing = iter([key for key in unique if key not in answers])
-        arrived: dict[str, Completion] = {}
-        failures: list[AnlageError] = []
+    def _ahead(self, count: int) -> None:
+        """Counts what several tasks wait for at the same time as one."""
+        if self._done == self._total:
+            self._done = self._total = 0
+        self._total += count
 
-        def keep() -> None:
-            fresh = dict(arrived)
-            arrived.clear()
-            if fresh:
-                answers.update(self._keep(unique, fresh))
-                self._report(answers, keys)
+    def _arrived(self) -> None:
+        self._done += 1
+        if self.on_progress is not None:
+            self.on_progress(self._done, self._total)
 
-        async def work() -> None:
-            for key in missing:
-                if failures:
-                    return  # the others finish what they have paid for, and begin nothing
-                try:
-                    (arrived[key],) = await self.inner.complete([unique[key]])
-                except AnlageError as error:
-                    failures.append(error)
-
-        async def write() -> None:
-            while True:
-                await asyncio.sleep(_COMMIT_SECONDS)
-                keep()
-
-        writer = asyncio.create_task(write())
-        workers: asyncio.Future[list[None]] = asyncio.gather(
-            *(work() for _ in range(self.in_flight))
-        )
-        try:
-            both: list[asyncio.Future[Any]] = [writer, workers]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if writer.done():
-                writer.result()  # the store could not be written
-            workers.result()
-        finally:
-            writer.cancel()
-            workers.cancel()
-            await asyncio.gather(writer, workers, return_exceptions=True)
-            keep()  # what was paid for is kept, however this ends
-        if failures:
-            raise failures[0]
+    async def drain(self) -> None:
+        """Begins no further call, and waits until those in flight are stored."""
+        if self._running is not None and self._running.loop is asyncio.get_running_loop():
+            await self._running.drain()
 
     def _keep(
         self, unique: Mapping[str, Request], found: Mapping[str, Completion]
@@ -137,8 +119,9 @@ class CachedModel:
             for key, answer in fresh.items()
             if answer.outcome.kind != "error"
         }
-        self.store.put_many("call", rows, model=self.fingerprint)
-        # Another process may have stored one of them first: its answer counts.
+        if self.store.put_many("call", rows, model=self.fingerprint) == len(rows):
+            return fresh
+        # Another process has stored one of them first: its answer counts.
         for key, value in self.store.get_many("call", rows).items():
             if value["completion"]["text"] != fresh[key].text:
                 fresh[key] = _completion_of(key, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 from ..errors import NotSupportedError
 from .chat_settings import ChatSettings
@@ -10,7 +11,12 @@ from .chat_spec import parse_chat_spec
 from .request import Model
 from .scripted import ScriptedModel
 
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
 SCRIPTED = "scripted"
+AnyModel: TypeAlias = Union[Model, str, "BaseChatModel"]
+"""A model, its name, or a LangChain chat model made in Python."""
 
 
 def load_model(
@@ -55,3 +61,19 @@ def load_model(
     from .local import LocalModel
 
     return LocalModel.load(spec, adapter=adapter, batch_size=batch_size)
+
+
+def as_model(model: AnyModel, *, chat: ChatSettings | None = None) -> Model:
+    """The model itself, the one of that name, or a LangChain chat model behind our seam.
+
+    Raises:
+        ModelNotFoundError: No model of that name.
+        ConfigurationError: No such provider, or its key is not set.
+    """
+    if isinstance(model, str):
+        return load_model(model, chat=chat)
+    if callable(getattr(model, "complete", None)) and hasattr(model, "fingerprint"):
+        return cast("Model", model)
+    from .chat import ChatModel
+
+    return ChatModel(cast("BaseChatModel", model), settings=chat)

@@ -91,6 +91,11 @@ class RunConfig(BaseModel):
     """The model to train: `smollm2-135m`, a local folder or a hub id."""
     critic: str | None = None
     """The model that critiques; null: the model is its own critic."""
+    comparator: str | None = None
+    """The model that says which of two answers is better; null: the critic. It is the one
+    that is measured before its comparisons may label."""
+    teacher: str | None = None
+    """The stronger model that builder `teacher` distils; null where there is none."""
     batch_size: int = Field(default=32, ge=1, le=1024)
     """Most requests a local model runs together."""
     archetypes: ArchetypeChoice = ArchetypeChoice()
@@ -125,6 +130,17 @@ class RunConfig(BaseModel):
     def critic_model(self) -> str:
         """The critic's model: the model itself unless another is named."""
         return self.critic or self.model
+
+    @property
+    def comparator_model(self) -> str:
+        """The comparator's model: the critic unless another is named."""
+        return self.comparator or self.critic_model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model the run asks, each once: policy, critic, comparator, teacher."""
+        asked = [self.model, self.critic_model, self.comparator_model]
+        return tuple(dict.fromkeys([*asked, self.teacher] if self.teacher else asked))
 
 
 def load_config(path: str | Path) -> RunConfig:
@@ -162,6 +178,10 @@ def check_config(config: RunConfig, source: str) -> None:
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    if config.pairs.builder == "teacher" and config.teacher is None:
+        message = "`pairs.builder` is teacher, but there is no `teacher`"
+        fix = "name a stronger model in `teacher`, or take another builder"
+        problems.append(Problem("D011", "error", source, 0, message, fix))
     problems += _price_problems(config, source)
     if problems:
         raise ConfigurationError(problems)
@@ -176,11 +196,10 @@ def _price_problems(config: RunConfig, source: str) -> list[Problem]:
         return list(error.problems)
     if budget.max_usd is None:
         return []
-    models = dict.fromkeys((config.model, config.critic_model))
     fix = "give it in a file named by `budget.prices`, or cap calls or tokens instead"
     return [
         Problem("R004", "error", source, 0, f"`budget.max_usd` needs the price of {spec!r}", fix)
-        for spec in models
+        for spec in config.models
         if prices.price(spec) is None
     ]
 

@@ -14,6 +14,7 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
+from ..preferences.cast import Cast
 from .config import RunConfig, check_config
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .stage import (
@@ -90,8 +91,7 @@ def estimate(config: RunConfig, source: str = "config") -> RunEstimate:
         StageEstimate(stage, model, low.get((stage, model), Spending()), spending)
         for (stage, model), spending in high.items()
     )
-    models = dict.fromkeys((config.model, config.critic_model))
-    return RunEstimate(rows, {spec: prices.price(spec) for spec in models}, tuple(notes))
+    return RunEstimate(rows, {spec: prices.price(spec) for spec in config.models}, tuple(notes))
 
 
 Ledger = dict[tuple[str, str], Spending]
@@ -135,8 +135,10 @@ def _calibration(
 ) -> None:
     from ..critic.calibrate import calibrate
 
-    critic = model(config.critic_model)
-    asyncio.run(calibrate(critic, calibration_pairs(config), constitution, seed=config.pairs.seed))
+    comparator = model(config.comparator_model)
+    asyncio.run(
+        calibrate(comparator, calibration_pairs(config), constitution, seed=config.pairs.seed)
+    )
 
 
 def _pairs(
@@ -148,9 +150,16 @@ def _pairs(
         {"max_failed_share": 1.0} if scenario.troublesome else {"max_failed_share": 1.0, "tries": 1}
     )
     settings = config.pairs.model_copy(update=update)
-    build = get_builder(config.pairs.builder)
+    build, only_compares = get_builder(config.pairs.builder), config.pairs.builder == "best_of_n"
     policy, critic = model(config.model), model(config.critic_model)
-    asyncio.run(build(training_prompts(config), constitution, policy, critic, settings))
+    cast = Cast(
+        comparator=model(config.comparator_model),
+        teacher=model(config.teacher) if config.teacher else None,
+        # Before the critic is measured, at most everything and at least nothing is compared.
+        allows=lambda failure_mode, role: scenario.troublesome or only_compares,
+    )
+    made = build(training_prompts(config), constitution, policy, critic, settings, cast=cast)
+    asyncio.run(made)
 
 
 def _evaluation(

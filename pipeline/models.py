@@ -15,6 +15,7 @@ from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score
 from .files import hash_path
+from .meter import Meter
 
 
 class Counted:
@@ -22,10 +23,12 @@ class Counted:
 
     Args:
         inner: The model.
+        meter: Told how the answers ended.
     """
 
-    def __init__(self, inner: Model) -> None:
+    def __init__(self, inner: Model, meter: Meter) -> None:
         self.inner = inner
+        self.meter = meter
         self.batch_size = int(getattr(inner, "batch_size", 32))
         self.in_flight = int(getattr(inner, "in_flight", 0))
         self.calls = 0
@@ -38,7 +41,9 @@ class Counted:
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Passes the requests on and counts them."""
         self.calls += len(requests)
-        return await self.inner.complete(requests)
+        answers = await self.inner.complete(requests)
+        self.meter.count(answers)
+        return answers
 
     async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         """Passes the texts on and counts them."""
@@ -75,6 +80,7 @@ class RunModels:
         self.batch_size = batch_size
         self.on_progress = on_progress
         self.budget = budget or Budget(BudgetLimits())
+        self.meter = Meter(self.budget)
         self.prices = prices or load_prices()
         self._chat = chat
         self._counted: dict[tuple[str, Path | None], Counted] = {}
@@ -117,7 +123,7 @@ class RunModels:
         key = (spec, adapter)
         if key not in self._counted:
             loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size, chat=self._chat)
-            self._counted[key] = Counted(loaded)
+            self._counted[key] = Counted(loaded, self.meter)
         weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
         return CachedModel(weighed, self.store, on_progress=self.on_progress)
 

@@ -24,8 +24,14 @@ def labels_line(run: Artefacts) -> str:
     if calibration is None:
         return "Where the labels come from is not known: " + run.missing["20_calibration.json"]
     reason = str(calibration.get("reason") or "no reason was recorded").rstrip(".")
+    compared = sum(pair.get("label") == "comparison" for pair in run.pairs)
+    if compared:
+        passed = calibration.get("labels") == "comparison"
+        warning = "" if passed else " The critic that set them did not pass its calibration."
+        share = f"{compared} of {len(run.pairs)} labels come from comparisons"
+        return f"{share}, the others are by construction.{warning} {reason}."
     if calibration.get("labels") == "comparison":
-        # Passing is permission, not use: no builder asks the critic for labels yet.
+        # Passing is permission, not use: no pair may lie where the critic passed.
         return f"Labels are by construction, though the critic passed its calibration: {reason}."
     lead = "Labels are by construction"
     return f"{reason}." if reason.startswith(lead) else f"{lead}: {reason}."

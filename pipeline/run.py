@@ -106,6 +106,7 @@ def run(
         )
         adopt_budget(directory, resolved_text(resolved))
         models = models_of(resolved, directory, store, progress)
+        progress.status = models.meter.text
         context = Context(resolved, directory, models, progress)
         return _run_stages(context, stages, again=again)
 
@@ -177,6 +178,7 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
         _refuse_several_processes(stage.name, context)
     manifest.forget(stage.name)
     started, calls = time.monotonic(), context.models.calls
+    context.models.meter.begin()
     with context.progress.stage(stage.title):
         summary = stage.execute(context)
     seconds = time.monotonic() - started

@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
+from ..critic.gate import Gate
 from ..evaluation.result import Evaluation
+from .casting import cast_of
 from .files import hash_path, write_atomically, write_json
 from .memory import return_memory
 from .stage import (
@@ -42,7 +44,7 @@ def _make_constitution(context: Context) -> str:
 def _calibration_inputs(context: Context) -> dict[str, str]:
     return {
         "constitution": load_constitution(context.run.constitution).hash,
-        "critic": context.models.identity(context.config.critic_model),
+        "comparator": context.models.identity(context.config.comparator_model),
         "exemplars": hash_labelled(calibration_pairs(context.config)),
     }
 
@@ -51,10 +53,10 @@ def _make_calibration(context: Context) -> str:
     from ..critic.calibrate import calibrate
 
     constitution = load_constitution(context.run.constitution)
-    critic = context.models.get(context.config.critic_model)
+    comparator = context.models.get(context.config.comparator_model)
     result = asyncio.run(
         calibrate(
-            critic,
+            comparator,
             calibration_pairs(context.config),
             constitution,
             seed=context.config.pairs.seed,
@@ -68,11 +70,15 @@ def _make_calibration(context: Context) -> str:
 
 
 def _pairs_inputs(context: Context) -> dict[str, str]:
+    config, identity = context.config, context.models.identity
     return {
         "constitution": load_constitution(context.run.constitution).hash,
         "prompts": hash_prompts(training_prompts(context.config)),
-        "policy": context.models.identity(context.config.model),
-        "critic": context.models.identity(context.config.critic_model),
+        "policy": identity(config.model),
+        "critic": identity(config.critic_model),
+        "comparator": identity(config.comparator_model),
+        "teacher": identity(config.teacher) if config.teacher else "",
+        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
     }
 
 
@@ -88,7 +94,9 @@ def _make_pairs(context: Context) -> str:
             context.models.get(config.model),
             context.models.get(config.critic_model),
             config.pairs,
+            cast=cast_of(context),
             on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+            on_attempts=context.progress.attempts,
         )
     )
     result.pairs.save(context.run.pairs)
@@ -205,14 +213,14 @@ STAGES: tuple[Stage, ...] = (
         "measuring the critic",
         1,
         ("20_calibration.json",),
-        lambda config: [config.critic_model, config.pairs.seed, config.calibration.limit],
+        lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
         _calibration_inputs,
         _make_calibration,
     ),
     Stage(
         "pairs",
         "building pairs",
-        1,
+        2,
         ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"),
         lambda config: config.pairs.model_dump(mode="json"),
         _pairs_inputs,

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..constitution.principle import Constitution, Principle
+from ..critic.calibrate import LabelSource
 from ..critic.frames import FilledFrame, FrameJob
 from ..critic.routing import derive_seed, mate_threat, route, threat
 from ..llm.request import Outcome
 from ..prompts.prompt import Message, Prompt
+from .balance import balance
 from .dataset import Pairs
 from .filters import filter_reason, same_text
 from .outcomes import NO_PRINCIPLE, Outcomes, collect
 from .pair import Pair
 from .settings import PairSettings
+
+TOO_PLAIN = "its surface gives the label away (balance)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,9 @@ class Attempt:
         calls: Step -> cache keys.
         outcome: Set once, when the attempt ends without a pair; None while open.
         note: What was repaired on the way ("" for nothing).
+        also: Principles of later revisions that were kept.
+        label: How the label came about.
+        p_chosen: Of a label by comparison; None for one by construction.
     """
 
     prompt: Prompt
@@ -49,6 +56,9 @@ class Attempt:
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict)
     outcome: Outcome | None = None
     note: str = ""
+    also: tuple[str, ...] = ()
+    label: LabelSource = "construction"
+    p_chosen: float | None = None
 
     @property
     def applied(self) -> Principle:
@@ -139,26 +149,42 @@ def _pick(attempt: Attempt, step: str, openings: Sequence[str]) -> str:
     return attempt.generator(f"{step}/opening").choice(openings) if openings else ""
 
 
-def finish(attempts: Sequence[Attempt], builder: str, settings: PairSettings) -> BuildResult:
+def finish(
+    attempts: Sequence[Attempt], builder: str, settings: PairSettings, *, on_policy: bool = True
+) -> BuildResult:
     """Filters the finished attempts, makes the pairs and closes the ledger.
+
+    Args:
+        attempts: All attempts, in prompt order.
+        builder: Name of the builder.
+        settings: The build's settings.
+        on_policy: True if one model wrote both sides of every pair.
 
     Raises:
         OutcomeError: More than `settings.max_failed_share` of the attempts failed.
     """
     pairs: list[Pair] = []
     rows: list[tuple[str, str, Outcome]] = []
+    made: dict[str, int] = {}
     for attempt in attempts:
-        outcome = attempt.outcome or _verdict(attempt)
+        outcome = attempt.outcome or verdict(attempt)
         principle = attempt.principle.id if attempt.principle else NO_PRINCIPLE
-        rows.append((attempt.prompt.id, principle, outcome))
         if outcome.kind in ("ok", "repaired"):
             pairs.append(_pair(attempt, builder))
-    outcomes = collect(rows)
+            made[pairs[-1].id] = len(rows)
+        rows.append((attempt.prompt.id, principle, outcome))
+    if settings.balance != "none":
+        balanced = balance(pairs, settings.balance)
+        pairs = list(balanced.pairs)
+        for gone in balanced.dropped:
+            row = made[gone]
+            rows[row] = (*rows[row][:2], Outcome("filtered", TOO_PLAIN))
+    outcomes = collect(rows, on_policy=on_policy)
     outcomes.check(settings.max_failed_share)
     return BuildResult(Pairs(pairs), outcomes)
 
 
-def _verdict(attempt: Attempt) -> Outcome:
+def verdict(attempt: Attempt) -> Outcome:
     """How an attempt with both answers ends."""
     if same_text(attempt.chosen, attempt.rejected):
         return Outcome("no_op", "the revision repeats the draft")
@@ -180,12 +206,13 @@ def _pair(attempt: Attempt, builder: str) -> Pair:
         prompt=attempt.prompt.messages,
         chosen=attempt.chosen,
         rejected=attempt.rejected,
-        p_chosen=attempt.settings.p_chosen,
+        p_chosen=attempt.settings.p_chosen if attempt.p_chosen is None else attempt.p_chosen,
         weight=1.0,
-        principles=(attempt.applied.id,),
+        principles=(attempt.applied.id, *attempt.also),
         failure_mode=threat(attempt.prompt),
         role=attempt.prompt.role,
         builder=builder,
         round=attempt.settings.round,
         calls=dict(attempt.calls),
+        label=attempt.label,
     )

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 from ..constitution.principle import Constitution
-from ..llm.models import load_model
-from ..llm.request import Model
+from ..critic.calibrate import Calibration
+from ..critic.gate import Gate
+from ..llm.models import AnyModel, as_model
 from ..prompts.prompt import Prompt
 from .builder import get_builder
+from .cast import Cast
 from .dataset import Pairs
 from .settings import PairSettings
 
@@ -18,8 +20,11 @@ def build_pairs(
     constitution: Constitution,
     prompts: Sequence[Prompt],
     *,
-    policy: Model | str,
-    critic: Model | str | None = None,
+    policy: AnyModel,
+    critic: AnyModel | None = None,
+    comparator: AnyModel | None = None,
+    teacher: AnyModel | None = None,
+    calibration: Calibration | None = None,
     builder: str | None = None,
     settings: PairSettings | None = None,
 ) -> Pairs:
@@ -33,8 +38,15 @@ def build_pairs(
         constitution: Compiled principles.
         prompts: At-risk prompts and their twins.
         policy: The model that writes both answers, or its name.
-        critic: The model that critiques, or its name; None: the policy itself.
-        builder: `critique_revise` or `contrast`; None takes it from `settings`.
+        critic: The model that critiques, or its name; None: the policy itself. Any of the
+            models may be a LangChain chat model made in Python, too.
+        comparator: The model that says which answer is better, or its name; None: the
+            critic.
+        teacher: The stronger model of builder `teacher`, or its name.
+        calibration: Of the comparator, on labelled pairs. Comparisons set labels only where
+            it allows that; None: nowhere, unless `settings.labels` is `comparison`.
+        builder: `critique_revise`, `contrast`, `best_of_n` or `teacher`; None takes it from
+            `settings`.
         settings: Everything else; None for the defaults.
 
     Raises:
@@ -53,9 +65,12 @@ def build_pairs(
     settings = settings or PairSettings()
     name = builder or settings.builder
     build = get_builder(name)
-    writer = load_model(policy) if isinstance(policy, str) else policy
-    if critic is None or critic == policy:
-        judge = writer
-    else:
-        judge = load_model(critic) if isinstance(critic, str) else critic
-    return asyncio.run(build(prompts, constitution, writer, judge, settings)).pairs
+    writer = as_model(policy)
+    judge = writer if critic is None or critic == policy else as_model(critic)
+    gate = Gate.of(calibration) if calibration else Gate()
+    cast = Cast(
+        comparator=None if comparator is None else as_model(comparator),
+        teacher=None if teacher is None else as_model(teacher),
+        allows=gate.allows,
+    )
+    return asyncio.run(build(prompts, constitution, writer, judge, settings, cast=cast)).pairs

@@ -10,8 +10,10 @@ from ..constitution.principle import Constitution
 from ..errors import ConfigurationError, Problem
 from ..llm.request import Model
 from ..prompts.prompt import Prompt
-from . import contrast, critique_revise
+from . import best_of_n, contrast, critique_revise, teacher
 from .attempt import BuildResult
+from .cast import ALONE, Cast
+from .overlap import OnAttempts
 from .settings import PairSettings
 from .stage import OnStage
 
@@ -27,7 +29,9 @@ class Builder(Protocol):
         critic: Model,
         settings: PairSettings,
         *,
+        cast: Cast = ALONE,
         on_stage: OnStage | None = None,
+        on_attempts: OnAttempts | None = None,
     ) -> BuildResult:
         """Builds the pairs; every prompt ends in exactly one outcome.
 
@@ -38,8 +42,10 @@ class Builder(Protocol):
 
 
 BUILDERS: dict[str, Builder] = {
+    best_of_n.NAME: best_of_n.build,
     contrast.NAME: contrast.build,
     critique_revise.NAME: critique_revise.build,
+    teacher.NAME: teacher.build,
 }
 """Name -> builder. A new builder is one module with `NAME` and `build`, added here."""
 

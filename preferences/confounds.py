@@ -18,6 +18,11 @@ from .pair import Pair
 _MARKDOWN = re.compile(r"(?m)^\s*(?:[-*•]\s|\d+[.)]\s|#+\s)|\*\*|`")
 _FIRST_PERSON = re.compile(r"^\W*(?:I|I['’]\w+|My|We)\b")
 
+_MAKERS = re.compile(
+    r"\b(?:OpenAI|ChatGPT|GPT-?\d|Anthropic|Claude|Gemini|Google|Llama|Meta AI|Mistral|Qwen|"
+    r"Alibaba|DeepSeek|SmolLM|Hugging ?Face)\b"
+)
+
 FEATURES: dict[str, Callable[[str], float]] = {
     "words": lambda text: float(len(words(text))),
     "characters": lambda text: float(len(text)),
@@ -26,6 +31,7 @@ FEATURES: dict[str, Callable[[str], float]] = {
     "digits": lambda text: float(any(c.isdigit() for c in text)),
     "exclamation": lambda text: float("!" in text),
     "first-person opening": lambda text: float(bool(_FIRST_PERSON.search(text))),
+    "names a model or maker": lambda text: float(bool(_MAKERS.search(text))),
     "ends complete": lambda text: float(ends_complete(text)),
 }
 """Feature name -> value of one answer (a count, or 0/1)."""

@@ -1,8 +1,8 @@
 """Pairs by contrasted prompts (RLCD, Yang et al. 2023, arXiv 2307.12950).
 
 The same model answers the same prompt twice: once told to keep the principle, once told
-to break it, with near-identical instructions. Which instruction was given is the label.
-No critic is involved; each side is prefilled with an opening of its pole.
+to break it, with near-identical instructions. Which instruction was given is the label,
+unless a comparison may set it; each side is prefilled with an opening of its pole.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from .attempt import (
     start,
     still_open,
 )
+from .cast import ALONE, Cast
+from .labelling import label
+from .overlap import OnAttempts, in_groups
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -37,7 +40,9 @@ async def build(
     critic: Model,
     settings: PairSettings,
     *,
+    cast: Cast = ALONE,
     on_stage: OnStage | None = None,
+    on_attempts: OnAttempts | None = None,
 ) -> BuildResult:
     """Writes both sides of every pair.
 
@@ -45,9 +50,11 @@ async def build(
         prompts: At-risk prompts and twins.
         constitution: Principles to route from.
         policy: Writes both sides.
-        critic: Not called; builders are interchangeable.
+        critic: Compares where comparisons may label and the cast has no comparator.
         settings: How to build; `critique_tokens` is not used.
+        cast: The comparator and where it may label.
         on_stage: Called with a stage's name and its number of answers before it runs.
+        on_attempts: Called as attempts end, where stages overlap.
 
     Returns:
         Pairs in prompt order and the ledger of attempts.
@@ -56,6 +63,23 @@ async def build(
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
     """
     attempts = start(prompts, constitution, settings)
+    comparator = cast.comparator or critic
+
+    async def work(group: list[Attempt]) -> None:
+        await _write(group, constitution, policy, on_stage)
+        await label(group, constitution, comparator, cast.allows, settings, on_stage=on_stage)
+
+    await in_groups(attempts, (policy, comparator), work, on_attempts=on_attempts)
+    return finish(attempts, NAME, settings)
+
+
+async def _write(
+    attempts: Sequence[Attempt],
+    constitution: Constitution,
+    policy: Model,
+    on_stage: OnStage | None,
+) -> None:
+    """The failing side of every attempt, then the good one."""
     work = still_open(attempts)
     announce(on_stage, "failing", len(work))
     jobs = [
@@ -71,7 +95,6 @@ async def build(
     jobs = [a.job("good", *_good_side(a)) for a in work]
     for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
         attempt.chosen = attempt.take("good", filled)
-    return finish(attempts, NAME, settings)
 
 
 def _good_side(attempt: Attempt) -> tuple[tuple[Message, ...], str]:

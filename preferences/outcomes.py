@@ -30,9 +30,15 @@ class AttemptOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All attempts of one build, in prompt order."""
+    """All attempts of one build, in prompt order.
+
+    Attributes:
+        attempts: How each ended.
+        on_policy: True if one model wrote both sides of every pair.
+    """
 
     attempts: tuple[AttemptOutcome, ...]
+    on_policy: bool = True
 
     @property
     def by_kind(self) -> dict[str, int]:
@@ -82,6 +88,7 @@ class Outcomes:
         """The content of `31_outcomes.json`."""
         return {
             "total": len(self.attempts),
+            "on_policy": self.on_policy,
             "by_kind": self.by_kind,
             "by_principle": self.by_principle,
             "attempts": [
@@ -91,6 +98,6 @@ class Outcomes:
         }
 
 
-def collect(rows: Sequence[tuple[str, str, Outcome]]) -> Outcomes:
+def collect(rows: Sequence[tuple[str, str, Outcome]], *, on_policy: bool = True) -> Outcomes:
     """Outcomes from (prompt id, principle id, outcome) rows."""
-    return Outcomes(tuple(AttemptOutcome(*row) for row in rows))
+    return Outcomes(tuple(AttemptOutcome(*row) for row in rows), on_policy)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .pair import P_BY_CONSTRUCTION
 
-BuilderName = Literal["critique_revise", "contrast"]
+BuilderName = Literal["critique_revise", "contrast", "best_of_n", "teacher"]
+LabelPolicy = Literal["calibrated", "construction", "comparison"]
 
 
 class PairSettings(BaseModel):
@@ -45,12 +46,49 @@ class PairSettings(BaseModel):
     prompt, so that wording alone does not give the label away."""
     p_chosen: float = Field(default=P_BY_CONSTRUCTION, ge=0.5, le=1.0)
     """Probability that the chosen answer is better, for labels by construction."""
+    labels: LabelPolicy = "calibrated"
+    """Where comparisons set labels: `calibrated`, where the comparator's calibration allows
+    it; `construction`, nowhere; `comparison`, everywhere, measured or not."""
+    label_range: tuple[float, float] = (0.5, 0.95)
+    """A comparison's probability is clamped to this range before it becomes `p_chosen`."""
+    votes: int = Field(default=1, ge=1, le=32)
+    """Times a comparator without log-probabilities is asked in each order; above 1 it is
+    sampled, and the share of its votes counts."""
+    ensemble: int = Field(default=1, ge=1, le=16)
+    """Most principles that judge one comparison; their mean counts."""
+    revisions: int = Field(default=1, ge=1, le=8)
+    """Rounds of critique and revision, each after the first under another principle, drawn
+    by shared cues."""
+    min_severity: int = Field(default=0, ge=0, le=3)
+    """A draft that the critic finds less severe than this makes no pair; 0 does not ask."""
+    candidates: int = Field(default=4, ge=2, le=16)
+    """Answers per prompt that `best_of_n` chooses from."""
+    teacher_rules: int = Field(default=5, ge=1, le=100)
+    """Most principles that `teacher` is shown, the ones that share the most cues first."""
+    balance: Literal["none", "drop", "reweight"] = "none"
+    """What is done about pairs whose surface gives the label away: nothing, out with them
+    (counted as filtered), or a smaller weight."""
     min_words: int = Field(default=5, ge=1)
     """Fewest words of either answer."""
     max_words: int = Field(default=120, ge=1)
     """Most words of either answer."""
     max_failed_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Largest share of all attempts that may end without a pair."""
+
+    @model_validator(mode="after")
+    def _labels_possible(self) -> PairSettings:
+        low, high = self.label_range
+        if not 0.5 <= low <= high <= 1.0:
+            raise ValueError(
+                f"label_range {list(self.label_range)} is no range within 0.5 and 1: it clamps "
+                "the probability of the answer held better"
+            )
+        if self.builder == "best_of_n" and self.labels == "construction":
+            raise ValueError(
+                "builder best_of_n has no label by construction: leave `labels` out, or take "
+                "another builder"
+            )
+        return self
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> PairSettings:

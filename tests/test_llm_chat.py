@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -299,6 +300,7 @@ def test_after_a_kill_only_what_was_in_flight_is_asked_again(tmp_path: Path) -> 
         child = subprocess.Popen([sys.executable, "-c", CHILD, server.spec, str(path)])
         while store.count("call") < 60:
             assert child.poll() is None
+            time.sleep(0.005)
         child.kill()
         child.wait()
         kept = store.count("call")

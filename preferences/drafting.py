@@ -1,0 +1,52 @@
+"""The rejected side: the policy's own answer, made to fail where a plain one would not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..constitution.principle import Constitution
+from ..critic.frames import fill_frames
+from ..critic.routing import threat
+from ..llm.request import Model
+from .attempt import Attempt, pick_failing_opening
+from .filters import COMPLYING_FAILS, opens_with_refusal
+from .stage import OnStage, announce
+
+
+async def write_rejected(
+    attempts: Sequence[Attempt],
+    constitution: Constitution,
+    policy: Model,
+    on_stage: OnStage | None,
+) -> None:
+    """Writes the rejected side: plain on at-risk prompts, elicited on twins.
+
+    An at-risk prompt that the policy refuses by itself does not show the failure
+    either; there the draft is elicited in a second pass.
+    """
+    announce(on_stage, "draft", len(attempts))
+    twins = [attempt.prompt.role == "twin" for attempt in attempts]
+    await _write_drafts(attempts, twins, constitution, policy, "draft")
+    refused = [a for a, twin in zip(attempts, twins, strict=True) if not twin and _holds_back(a)]
+    if refused:
+        announce(on_stage, "draft 2", len(refused))
+        await _write_drafts(refused, [True] * len(refused), constitution, policy, "draft/1")
+
+
+def _holds_back(attempt: Attempt) -> bool:
+    return threat(attempt.prompt) in COMPLYING_FAILS and opens_with_refusal(attempt.rejected)
+
+
+async def _write_drafts(
+    attempts: Sequence[Attempt],
+    elicited: Sequence[bool],
+    constitution: Constitution,
+    policy: Model,
+    step: str,
+) -> None:
+    jobs = []
+    for attempt, failing in zip(attempts, elicited, strict=True):
+        opening = pick_failing_opening(attempt, constitution, step) if failing else ""
+        jobs.append(attempt.job(step, attempt.prompt.messages, opening, whole=False))
+    for attempt, filled in zip(attempts, await fill_frames(policy, jobs), strict=True):
+        attempt.rejected = attempt.take("draft", filled)

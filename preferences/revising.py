@@ -1,0 +1,82 @@
+"""The chosen side: the draft answered again, with the critique in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..critic.critique import Critique
+from ..critic.frames import FrameJob, fill_frames
+from ..critic.revise import revision_job
+from ..critic.routing import threat
+from ..llm.request import Model, Outcome
+from .attempt import Attempt, pick_good_opening
+from .filters import chosen_reason, copies, same_text
+from .settings import PairSettings
+from .stage import OnStage, announce
+
+COPIES = "chosen copies its instructions"
+
+
+async def revise(
+    attempts: Sequence[Attempt],
+    critiques: dict[str, Critique],
+    policy: Model,
+    settings: PairSettings,
+    on_stage: OnStage | None,
+) -> None:
+    """Writes the chosen side from draft and critique; again where a filter would object."""
+    work = list(attempts)
+    for number in range(settings.tries):
+        announce(on_stage, "revision" if not number else f"revision {number + 1}", len(work))
+        step = "revision" if not number else f"revision/{number}"
+        jobs = [_job(attempt, critiques[attempt.prompt.id], step) for attempt in work]
+        for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
+            attempt.chosen = attempt.take("revision", filled)
+        objected = [(a, objection(a, critiques[a.prompt.id])) for a in work]
+        work = [attempt for attempt, why in objected if why]
+        for attempt, why in objected:
+            if why and number + 1 < settings.tries:
+                attempt.note, attempt.outcome = f"revised again: {why}", None
+            elif why == COPIES:
+                attempt.outcome = Outcome("filtered", COPIES)
+        if not work:
+            return
+
+
+def objection(attempt: Attempt, found: Critique) -> str:
+    """Why this revision should be written again, or ""."""
+    if attempt.outcome is not None:
+        return attempt.outcome.reason or attempt.outcome.kind
+    rule = attempt.applied
+    shown = " / ".join((found.reason, rule.statement, rule.negative, rule.situation))
+    allowed = " / ".join((attempt.prompt.text, *rule.openings.good))
+    if copies(shown, attempt.chosen, allowed=allowed):
+        return COPIES
+    if same_text(attempt.chosen, attempt.rejected):
+        return "it repeats the draft"
+    asked, danger = attempt.prompt.text, threat(attempt.prompt)
+    return chosen_reason(asked, attempt.chosen, danger, attempt.settings)
+
+
+def _job(attempt: Attempt, found: Critique, step: str) -> FrameJob:
+    """The revision of one draft; on a share of twins simply the model's plain answer.
+
+    A repeated revision is written without draft and critique: what went wrong the
+    first time is mostly a small model copying them.
+    """
+    settings = attempt.settings
+    plain = attempt.generator(f"{step}/plain").random() < settings.share_unprefilled
+    if attempt.prompt.role == "twin" and plain:
+        return attempt.job(step, attempt.prompt.messages, "")
+    if step != "revision" or settings.revision_context == "prompt":
+        return attempt.job(step, attempt.prompt.messages, pick_good_opening(attempt, step))
+    return revision_job(
+        attempt.prompt,
+        found,
+        attempt.applied,
+        opening=pick_good_opening(attempt, step),
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        max_tokens=settings.max_tokens,
+        seed=attempt.seed(step),
+    )
