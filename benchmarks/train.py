@@ -6,8 +6,8 @@ The pairs are synthetic: `short` has prompts of about 45 tokens, `long` of about
 answers of about 63. An arm is a training with its own seed. Ours shares reference log-probs
 between arms, as a study does; stock TRL computes them for each. Both sides train LoRA r16
 in the same types, with the same batch size, one epoch, precomputed reference, no gradient
-checkpointing. Ours is also timed with `share_prompts` off. Arms alternate between the sides,
-so that a busy machine slows all of them.
+checkpointing. Ours is also timed with four pairs packed in a row, and with `share_prompts`
+off. Arms alternate between the sides, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from anlage.prompts.prompt import Message
 from anlage.trainer.assembly import compute_dtype, load_start
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.quiet import quiet
+from anlage.trainer.soft_dpo import loss_arguments
 from anlage.trainer.train import train
 
 OPENINGS = (
@@ -100,8 +101,15 @@ def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Ti
     return Time(result.reference_seconds, result.training_seconds)
 
 
-def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
-    """The same with TRL's own trainer."""
+def stock(pairs: list[Pair], model: str, config: TrainConfig, keep: Path | None = None) -> Time:
+    """The same with TRL's own trainer, which trains every pair as certain, with weight 1.
+
+    Args:
+        pairs: What is trained on.
+        model: The base.
+        config: Rate, schedule, steps, beta and SFT weight are taken from it.
+        keep: Where the adapter is left.
+    """
     from peft import LoraConfig
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
@@ -111,7 +119,13 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
         settings: dict[str, Any] = {
             "output_dir": folder,
             "learning_rate": config.learning_rate,
+            "lr_scheduler_type": config.scheduler,
+            "warmup_steps": config.warmup_ratio,
+            "max_grad_norm": config.max_grad_norm,
+            "beta": config.beta,
+            "max_length": None,
             "num_train_epochs": config.epochs,
+            "max_steps": config.max_steps or -1,
             "per_device_train_batch_size": config.batch_size,
             "bf16": compute_dtype(config) == torch.bfloat16,
             "use_cpu": not torch.cuda.is_available(),
@@ -126,7 +140,7 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
         begun = time.perf_counter()
         trainer: Any = DPOTrainer(
             model=start.model,
-            args=DPOConfig(**settings),
+            args=DPOConfig(**settings, **loss_arguments(config.sft_weight)),
             train_dataset=Pairs(pairs).to_dataset(),
             processing_class=start.tokenizer,
             peft_config=LoraConfig(
@@ -138,19 +152,25 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
         )
         prepared = time.perf_counter()
         trainer.train()
-    return Time(prepared - begun, time.perf_counter() - prepared)
+        trained = time.perf_counter()
+        if keep is not None:
+            trainer.model.save_pretrained(str(keep))
+    return Time(prepared - begun, trained - prepared)
 
 
 def measure(size: str, model: str, count: int, arms: int) -> None:
     pairs = make_pairs(count, SIZES[size])
-    times: dict[str, list[Time]] = {"stock TRL": [], "ours": [], "ours, prompts not shared": []}
+    names = ("stock TRL", "ours", "ours, 4 pairs in a row", "ours, prompts not shared")
+    times: dict[str, list[Time]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "reference.sqlite")
         for seed in range(arms):
             config = TrainConfig(epochs=1, seed=seed, sft_weight=0.0, save_steps=10_000)
+            packed = config.model_copy(update={"pairs_per_row": 4})
             plain = config.model_copy(update={"share_prompts": False})
             times["stock TRL"].append(stock(pairs, model, config))
             times["ours"].append(ours(pairs, model, config, store))
+            times["ours, 4 pairs in a row"].append(ours(pairs, model, packed, store))
             times["ours, prompts not shared"].append(ours(pairs, model, plain, store))
         store.close()
     base = times["stock TRL"]

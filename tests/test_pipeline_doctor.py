@@ -32,6 +32,10 @@ def test_a_healthy_config_shows_a_row_and_ends_well(tmp_path: Path) -> None:
     assert "Nothing found" in done.output
     assert "60 pairs (stand-ins" in done.output
     assert "<|im_start|>assistant" in done.output
+    shown = done.output.replace("\n", " ")
+    marked = shown[shown.index("⟦I can help") + 1 : shown.rindex("⟧")]
+    assert marked.endswith("<|im_end|>")
+    assert "<|im_start|>" not in marked
 
 
 @pytest.mark.parametrize("changes", ["warmup_steps: 500", "warmup_ratio: 0.1"])

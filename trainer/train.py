@@ -105,6 +105,11 @@ def train(
     plan_steps(len(found), config, launched())  # before anything is loaded
     if watch is not None and launched() > 1:
         raise NotSupportedError("monitors work in one process; train without `accelerate launch`.")
+    if watch is not None and config.method == "full" and not isinstance(model, str):
+        raise NotSupportedError(
+            "monitors read the reference of a fully trained model by its name, and a model in "
+            "memory need not be what its name says; give the model by name, or use method lora."
+        )
     group = Processes()
     told = on_progress if group.is_main else _silent
     try:
