@@ -17,6 +17,8 @@ def tiny_run_config(
             "runs": str(folder),
             "model": str(model),
             "batch_size": batch_size,
+            "archetypes": {"only": ["guardian", "explorer"]},
+            "calibration": {"limit": 16},
             "prompts": {"sets": ["harm"], "limit": 8},
             "pairs": {"max_tokens": 120, "min_words": 1, "max_failed_share": 1.0},
             "training": {
@@ -26,6 +28,6 @@ def tiny_run_config(
                 "learning_rate": 0.01,
                 "save_steps": 1,
             },
-            "evaluation": {"sets": ["harm"], "limit": 3, "max_tokens": 8},
+            "evaluation": {"sets": ["harm"], "limit": 3, "max_tokens": 8, "probe_limit": 2},
         }
     )

@@ -180,11 +180,12 @@ def test_killed_in_every_stage_it_resumes_to_the_same_bytes(
     file.write_text(resolved_text(config))
     cache = tmp_path / "runs" / "cache.sqlite"
     folder = tmp_path / "runs" / "tiny"
-    scores = 160  # the calibration's: 80 exemplars, both orders
+    assert config.calibration.limit is not None
+    scores = 2 * config.calibration.limit  # the calibration's: each pair in both orders
     with Store(whole.path.parent / "cache.sqlite") as store:
         total = store.count("call") + store.count("score")
 
-    kill_when(file, lambda: stored(cache) >= 20)  # calibration
+    kill_when(file, lambda: stored(cache) >= 8)  # calibration
     assert not (folder / "20_calibration.json").exists()
     kill_when(file, lambda: stored(cache) > scores)  # pairs
     kill_when(file, lambda: any((folder / "40_training").glob("checkpoints/*/*")))  # training
