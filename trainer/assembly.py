@@ -238,4 +238,4 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "report_to": "none",
         "push_to_hub": False,
     }
-    return DPOConfig(**settings, **loss_arguments(config.sft_weight))
+    return DPOConfig(**settings, **loss_arguments(config.sft_weight, config.loss))

@@ -8,6 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["auto", "bfloat16", "float32"]
+Loss = Literal[
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "nca_pair",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sigmoid_norm",
+]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads", "gradient_checkpointing"})
@@ -63,6 +77,10 @@ class TrainConfig(BaseModel):
     at p = 0.95 and beta = 0.1, less than half a nat for each of some 70 tokens. That never
     reached the first word of an answer, where a small model decides to refuse or not.
     """
+
+    loss: Loss = "sigmoid"
+    """`sigmoid` is DPO with soft labels. The others are TRL's own, with its batches: labels and
+    weights of pairs are then not used, and prompts not shared."""
 
     soft_loss: Literal["cross_entropy", "geometric"] = "cross_entropy"
     """How a label's uncertainty enters the loss: binary cross-entropy, or GDPO's geometric form."""

@@ -40,7 +40,7 @@ def choose_layout(
     """
     causal = causal_model(trainer)
     trainer.shares_prompts = False
-    reason = why_not_shared(causal)
+    reason = why_not_shared(causal) if trainer.labels_count else "the loss is TRL's own"
     if reason:
         return f"plain batches: {reason}"
     group = processes or Processes()
