@@ -6,6 +6,7 @@
     train                   pairs -> a trained model, against a pinned reference
     evaluate                before and after, with intervals
     run                     all of it, from one config file, resumable
+    Study                   arms and seeds from one file, with the run as the unit
 
 Nothing heavy is imported until one of them is used.
 """
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .preferences.settings import PairSettings
     from .prompts.loader import load_prompts
     from .prompts.prompt import Prompt
+    from .study.study import Study, StudyResult
     from .trainer.config import TrainConfig
     from .trainer.result import TrainedModel
     from .trainer.train import train
@@ -49,6 +51,8 @@ _HOME = {
     "Prompt": "prompts.prompt",
     "Run": "pipeline.run",
     "RunConfig": "pipeline.config",
+    "Study": "study.study",
+    "StudyResult": "study.study",
     "TrainConfig": "trainer.config",
     "TrainedModel": "trainer.result",
     "build_pairs": "preferences.build",
@@ -72,6 +76,8 @@ __all__ = [
     "Prompt",
     "Run",
     "RunConfig",
+    "Study",
+    "StudyResult",
     "TrainConfig",
     "TrainedModel",
     "build_pairs",

@@ -16,6 +16,7 @@ from ..llm.budget import BudgetLimits
 from ..llm.chat_settings import ChatSettings
 from ..llm.embedded import EMBEDDED
 from ..llm.prices import load_prices
+from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
 
@@ -34,6 +35,8 @@ class ArchetypeChoice(BaseModel):
     library: tuple[str, ...] = ()
     """Ids of shipped archetypes to train together with those of `path`, such as the ones
     that guard what they risk."""
+    shuffle_seed: int | None = Field(default=None, ge=0)
+    """A control: deals the principles' texts out to places where they do not belong."""
 
 
 class PromptChoice(BaseModel):
@@ -76,6 +79,12 @@ class EvaluationConfig(BaseModel):
     """Most new tokens per answer."""
     probe_limit: int | None = Field(default=16, ge=1)
     """Most labelled pairs of one failure mode and role that the probe scores; null for all."""
+    failure_modes: tuple[str, ...] | None = None
+    """Failure modes the probe scores; null for those the constitution guards against. Runs
+    with different archetypes are only comparable with one list."""
+    system: str = ""
+    """System prompt before every prompt that has none, for all models; `constitution` writes
+    the principles' statements into it."""
 
 
 class RunConfig(BaseModel):
@@ -106,8 +115,13 @@ class RunConfig(BaseModel):
     """How the critic is measured; drawn with the data seed."""
     pairs: PairSettings = PairSettings()
     """How pairs are built; `pairs.seed` is the data seed."""
+    selection: PairSelection = PairSelection()
+    """Which of the built pairs are trained on; asks no model anything."""
     training: TrainConfig = TrainConfig()
     """How the model is trained; `training.seed` is the training seed."""
+    untrained: bool = False
+    """A control: measures the model as it is, without pairs and training; with
+    `evaluation.system`, the model as it is against the model under that prompt."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
     chat: ChatSettings = ChatSettings()

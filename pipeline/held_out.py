@@ -9,11 +9,11 @@ from rich.console import Console
 from ..evaluation.result import Evaluation
 from .config import load_config
 from .files import write_atomically
+from .measurement import measure
 from .progress import StageProgress
 from .run import models_of, run
 from .run_directory import RunDirectory, locked
 from .stage import Context
-from .stages import measure
 from .used_keys import open_store
 
 TEST_EVALUATION = "51_evaluation_test.json"

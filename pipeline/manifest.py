@@ -21,12 +21,14 @@ class StageRecord:
         outputs: File or folder, relative to the run directory -> SHA-256.
         seconds: Wall time of the run that made the outputs.
         calls: Model calls made, not counting those answered by the store.
+        adopted: Name of the run the outputs were copied from, "" if made here.
     """
 
     key: str
     outputs: dict[str, str]
     seconds: float
     calls: int
+    adopted: str = ""
 
 
 def stage_key(version: int, config: object, inputs: Mapping[str, str]) -> str:
@@ -69,7 +71,14 @@ class Manifest:
         )
 
     def record(
-        self, stage: str, key: str, outputs: Sequence[str], *, seconds: float, calls: int
+        self,
+        stage: str,
+        key: str,
+        outputs: Sequence[str],
+        *,
+        seconds: float,
+        calls: int,
+        adopted: str = "",
     ) -> None:
         """Writes down a finished stage with the hashes of what it left."""
         self.stages[stage] = StageRecord(
@@ -77,6 +86,7 @@ class Manifest:
             outputs={name: hash_path(self.folder / name) for name in outputs},
             seconds=round(seconds, 1),
             calls=calls,
+            adopted=adopted,
         )
         self.save()
 

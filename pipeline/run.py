@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from .files import write_json
 from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
+from .reuse import adopt
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGES
+from .stages import STAGES, stages_for
 from .used_keys import open_store
 
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -69,6 +71,8 @@ def run(
     again: bool = False,
     quiet: bool = True,
     console: Console | None = None,
+    progress: StageProgress | None = None,
+    store_of: Callable[[RunDirectory], Store] = open_store,
 ) -> Run:
     """Runs all stages of a config; those whose inputs have not changed are skipped.
 
@@ -81,6 +85,8 @@ def run(
         again: Run that last stage even if its result is still good.
         quiet: Print nothing.
         console: Where to print.
+        progress: What is told how far the run is, instead of `console`.
+        store_of: Opens the call store; the default is the file beside the run.
 
     Raises:
         ConfigurationError: The config, an archetype or a prompt set is wrong.
@@ -96,10 +102,10 @@ def run(
     source = "config" if isinstance(config, RunConfig) else str(config)
     resolved = config if isinstance(config, RunConfig) else load_config(config)
     check_config(resolved, source)
-    stages = _stages_until(until)
-    progress = StageProgress(console or Console(), quiet=quiet)
+    stages = _stages_until(resolved, until)
+    progress = progress or StageProgress(console or Console(), quiet=quiet)
     directory = open_run(resolved, resolved_text(resolved))
-    with locked(directory), open_store(directory) as store:
+    with locked(directory), store_of(directory) as store:
         write_json(
             directory.path / "environment.json",
             describe_environment(seed_data=resolved.pairs.seed, seed_train=resolved.training.seed),
@@ -127,7 +133,7 @@ def models_of(
     )
 
 
-def _stages_until(until: str) -> tuple[Stage, ...]:
+def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
     if until not in STAGE_NAMES:
         problem = Problem(
             "R002",
@@ -138,7 +144,8 @@ def _stages_until(until: str) -> tuple[Stage, ...]:
             f"use one of: {', '.join(STAGE_NAMES)}",
         )
         raise ConfigurationError([problem])
-    return STAGES[: STAGE_NAMES.index(until) + 1]
+    wanted = STAGE_NAMES[: STAGE_NAMES.index(until) + 1]
+    return tuple(stage for stage in stages_for(config) if stage.name in wanted)
 
 
 def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:
@@ -177,6 +184,12 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     if stage.name != "training":
         _refuse_several_processes(stage.name, context)
     manifest.forget(stage.name)
+    donor = None if forced else adopt(context.run.path, stage.name, key)
+    if donor is not None:
+        manifest.record(stage.name, key, stage.outputs, seconds=0.0, calls=0, adopted=donor)
+        context.progress.say(f"[dim]{stage.name:<13} as in {donor}[/dim]")
+        return False
+    manifest.set_status("running", stage.name)
     started, calls = time.monotonic(), context.models.calls
     context.models.meter.begin()
     with context.progress.stage(stage.title):

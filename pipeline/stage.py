@@ -12,6 +12,7 @@ from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.schema import Archetype
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
+from ..constitution.shuffle import shuffled
 from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
 from ..critic.labelled_sample import balanced_sample
 from ..critic.routing import opposite
@@ -110,8 +111,10 @@ def calibration_pairs(config: RunConfig) -> list[LabelledPair]:
 
 def probe_pairs(config: RunConfig) -> list[LabelledPair]:
     """The labelled pairs of the probe: the same ones whatever the data seed."""
-    limit = config.evaluation.probe_limit
-    return balanced_sample(labelled_pairs(config), per_slice=limit)
+    limit, modes = config.evaluation.probe_limit, config.evaluation.failure_modes
+    # With a list of its own the probe does not depend on the chosen archetypes in any way.
+    pairs = labelled_pairs(config) if modes is None else load_labelled(failure_modes=set(modes))
+    return balanced_sample(pairs, per_slice=limit)
 
 
 def _prompts(
@@ -164,4 +167,14 @@ def compile_for(config: RunConfig) -> Constitution:
     """The constitution of the chosen archetypes."""
     own = compile_constitution(archetype_path(config), only=config.archetypes.only)
     # What the linter calls an error in the author's own files has been raised by now.
-    return constitution_of(chosen_archetypes(config)) if config.archetypes.library else own
+    whole = constitution_of(chosen_archetypes(config)) if config.archetypes.library else own
+    seed = config.archetypes.shuffle_seed
+    return whole if seed is None else shuffled(whole, seed=seed)
+
+
+def system_prompt(config: RunConfig) -> str:
+    """The system prompt of the evaluation: as written, or made of the principles."""
+    if config.evaluation.system != "constitution":
+        return config.evaluation.system
+    rules = "\n".join(f"- When {p.situation}: {p.statement}" for p in compile_for(config))
+    return f"Keep to these rules in every answer.\n{rules}"

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..critic.gate import Gate
-from ..evaluation.result import Evaluation
 from .casting import cast_of
+from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
+from .measurement import evaluation_inputs, measure
 from .memory import return_memory
 from .stage import (
     Context,
     Stage,
     calibration_pairs,
     compile_for,
-    evaluation_prompts,
     hash_data,
     hash_labelled,
     hash_prompts,
-    probe_pairs,
     training_prompts,
 )
 
@@ -109,6 +107,12 @@ def _make_pairs(context: Context) -> str:
 # --- training
 
 
+def _training_settings(config: RunConfig) -> object:
+    settings = config.training.model_dump(mode="json")
+    chosen = config.selection
+    return settings if chosen.is_all else [settings, chosen.model_dump(mode="json")]
+
+
 def _training_inputs(context: Context) -> dict[str, str]:
     return {
         "pairs": hash_path(context.run.pairs),
@@ -118,16 +122,18 @@ def _training_inputs(context: Context) -> dict[str, str]:
 
 def _make_training(context: Context) -> str:
     from ..preferences.dataset import Pairs
+    from ..preferences.selection import select
     from ..trainer.processes import Processes
     from ..trainer.train import train
 
     Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
     context.models.release()  # the trainer loads its own copy; do not hold two
     result = train(
-        Pairs.load(context.run.pairs),
+        select(Pairs.load(context.run.pairs), context.config.selection),
         model=context.config.model,
         config=context.config.training,
         output=context.run.training,
+        store=context.models.store,
         on_progress=context.progress.update,
     )
     return_memory()
@@ -135,37 +141,6 @@ def _make_training(context: Context) -> str:
 
 
 # --- evaluation
-
-
-def _evaluation_inputs(context: Context) -> dict[str, str]:
-    folder = Path(__file__).parents[1] / "evaluation"
-    return {
-        "adapter": hash_path(context.run.training / "adapter"),
-        "model": context.models.identity(context.config.model),
-        "prompts": hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": hash_labelled(probe_pairs(context.config)),
-        "judge": hash_path(folder / "judge_weights.json"),
-        "text": hash_path(folder / "held_out_text.txt"),
-    }
-
-
-def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the probe."""
-    from ..evaluation.evaluate import evaluate
-
-    config = context.config
-    adapter = context.run.training / "adapter"
-    return evaluate(
-        {
-            "base": context.models.get(config.model),
-            "trained": context.models.get(config.model, adapter),
-        },
-        evaluation_prompts(config),
-        baseline="base",
-        exemplars=probe_pairs(config),
-        max_tokens=config.evaluation.max_tokens,
-        on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
-    )
 
 
 def _make_evaluation(context: Context) -> str:
@@ -231,7 +206,7 @@ STAGES: tuple[Stage, ...] = (
         "training",
         1,
         ("40_training/adapter", "40_training/metrics.jsonl", "40_training/reference.json"),
-        lambda config: config.training.model_dump(mode="json"),
+        _training_settings,
         _training_inputs,
         _make_training,
     ),
@@ -241,7 +216,7 @@ STAGES: tuple[Stage, ...] = (
         1,
         ("50_evaluation.json",),
         lambda config: config.evaluation.model_dump(mode="json"),
-        _evaluation_inputs,
+        evaluation_inputs,
         _make_evaluation,
     ),
     Stage(
@@ -255,3 +230,12 @@ STAGES: tuple[Stage, ...] = (
     ),
 )
 """All stages in order; each reads what the ones before it left."""
+
+_NEED_TRAINING = frozenset({"calibration", "pairs", "training"})
+
+
+def stages_for(config: RunConfig) -> tuple[Stage, ...]:
+    """The stages a run goes through: without training, only what measures the model."""
+    if not config.untrained:
+        return STAGES
+    return tuple(stage for stage in STAGES if stage.name not in _NEED_TRAINING)

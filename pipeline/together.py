@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..preferences.dataset import Pairs
+from ..preferences.selection import select
 from ..trainer.processes import Processes
 from ..trainer.train import train
 from .config import check_config, load_config
@@ -42,7 +43,7 @@ def train_together(config: Path, *, again: bool = False) -> Path:
             group.from_main(lambda: False)
     elif group.from_main(bool):
         train(
-            Pairs.load(folder / "30_pairs.jsonl"),
+            select(Pairs.load(folder / "30_pairs.jsonl"), loaded.selection),
             model=loaded.model,
             config=loaded.training,
             output=folder / "40_training",

@@ -1,0 +1,94 @@
+"""`anlage runs ls|show|diff`: the registry of all runs, failed ones included."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+app = typer.Typer(
+    help="The registry: every run there is, what it was, how two of them differ.",
+    no_args_is_help=True,
+)
+console = Console()
+Folder = Annotated[Path, typer.Option(help="Folder that holds the runs.")]
+
+
+@app.command(name="ls")
+def list_(
+    runs: Folder = Path("runs"),
+    study: Annotated[str | None, typer.Option(help="Only runs of this study.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
+    check: Annotated[bool, typer.Option(help="Hash all files, so that corrupt runs show.")] = False,
+) -> None:
+    """List all runs, newest last; failed and abandoned ones stay, with the reason."""
+    from .study.registry import registered
+
+    found = [
+        run
+        for run in registered(runs, check=None if check else ())
+        if study in (None, run.study) and state in (None, run.state.state)
+    ]
+    table = Table(title=f"{len(found)} runs in {runs}", title_justify="left")
+    for column in ("run", "state", "seeds", "calls", "min", "changed", "reason"):
+        justify: Literal["left", "right"] = "right" if column in ("calls", "min") else "left"
+        table.add_column(column, justify=justify, overflow="fold")
+    for run in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.changed))
+        reason = "" if run.state.state == "finished" else run.state.reason
+        seeds = f"{run.seeds[0]}, {run.seeds[1]}"
+        numbers = (str(run.state.calls), f"{run.state.seconds / 60:.1f}")
+        cells = (run.name, run.state.state, seeds, *numbers, when, reason[:80])
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
+    """Show one run: its state, and per stage time, calls and where the result came from."""
+    from .pipeline.run_directory import RunDirectory
+    from .study.run_state import damaged_files, run_state
+
+    manifest = RunDirectory(run).manifest
+    state = run_state(run)
+    console.print(Text(f"{run.name}: {state.state} ({state.reason})"))
+    table = Table()
+    for column in ("stage", "seconds", "calls", "taken over from", "whole", "key"):
+        table.add_column(column, justify="right" if column in ("seconds", "calls") else "left")
+    damaged = set(damaged_files(manifest))
+    for name, record in manifest.stages.items():
+        whole = "no" if damaged & set(record.outputs) else "yes"
+        cells = (name, f"{record.seconds:.1f}", str(record.calls), record.adopted or "-", whole)
+        table.add_row(*(Text(cell) for cell in (*cells, record.key[:12])))
+    console.print(table)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="Run directory.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """Show exactly what differs between two runs: settings, environment, files."""
+    from .study.registry import differences
+
+    rows = differences(first, second)
+    if not rows:
+        console.print("Nothing differs: same settings, environment and files.")
+        return
+    table = Table(title=f"{len(rows)} differences", title_justify="left")
+    for column in ("where", "what", first.name, second.name):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(
+            *(Text(c) for c in (row.where, row.name, _shown(row.first), _shown(row.second)))
+        )
+    console.print(table)
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)

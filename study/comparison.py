@@ -1,0 +1,171 @@
+"""Arms compared with the run as the unit: paired seeds, new prompts, declared families."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..stats import Difference, holm
+from ..stats_equivalence import Equivalence, mean_equivalence
+from ..stats_seeds import SeedDifference, crossed_difference, seed_difference
+from .outcome import OutcomeSpec
+from .results import Results, shared_units
+
+ALPHA = 0.05
+Verdict = Literal["higher", "lower", "unclear", "not measured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One arm against the reference arm on one outcome.
+
+    Attributes:
+        arm: The arm.
+        against: The reference arm.
+        outcome: What is compared.
+        declared: Whether it is one of the comparisons declared beforehand.
+        seeds: Seeds at which both have a finished run.
+        gaps: Arm minus reference, per seed.
+        fixed: t interval over seeds, the prompts taken as fixed; None under two seeds.
+        crossed: The same for new seeds and new prompts; None where it cannot be had.
+        p_holm: p-value of `best`, adjusted over the declared comparisons; NaN where
+            there is none or the comparison was not declared.
+    """
+
+    arm: str
+    against: str
+    outcome: OutcomeSpec
+    declared: bool
+    seeds: tuple[int, ...]
+    gaps: tuple[float, ...]
+    fixed: SeedDifference | None
+    crossed: SeedDifference | None
+    p_holm: float = math.nan
+
+    @property
+    def best(self) -> Difference | None:
+        """The interval that claims rest on: over seeds and prompts where it can be had."""
+        found = self.crossed or self.fixed
+        return found.difference if found else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said: interval and adjusted test must agree, and it was declared."""
+        best = self.best
+        if best is None:
+            return "not measured"
+        if not self.p_holm < ALPHA or best.interval.contains(0.0):
+            return "unclear"
+        return "higher" if best.value > 0 else "lower"
+
+
+def compare(results: Results, outcome: OutcomeSpec) -> list[Comparison]:
+    """Every arm against the reference on one outcome, Holm over those declared.
+
+    Only seeds at which both runs are finished count. An arm that was not trained has
+    one run that stands for every seed: the spread is then the reference's alone.
+
+    Args:
+        results: The study's runs.
+        outcome: What to compare.
+    """
+    spec = results.design.spec
+    others = [arm.name for arm in results.design.arms if arm.name != spec.against]
+    found = [_comparison(results, outcome, arm) for arm in others]
+    tested = [i for i, c in enumerate(found) if c.declared and c.best is not None]
+    adjusted = holm([best.p for i in tested if (best := found[i].best) is not None])
+    for index, p in zip(tested, adjusted, strict=True):
+        found[index] = replace(found[index], p_holm=p)
+    return found
+
+
+def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
+    spec = results.design.spec
+    ours, theirs = results.units(outcome, arm), results.units(outcome, spec.against)
+    seeds = tuple(seed for seed in spec.seeds if seed in ours and seed in theirs)
+    units = shared_units([ours[s] for s in seeds] + [theirs[s] for s in seeds])
+    declared = spec.comparisons is None or arm in spec.comparisons
+    if not units:
+        return Comparison(arm, spec.against, outcome, declared, (), (), None, None)
+    after = [[ours[seed][unit] for unit in units] for seed in seeds]
+    before = [[theirs[seed][unit] for unit in units] for seed in seeds]
+    means = [(_mean(old), _mean(new)) for old, new in zip(before, after, strict=True)]
+    gaps = tuple(new - old for old, new in means)
+    fixed = crossed = None
+    if len(seeds) >= 2:
+        fixed = seed_difference([old for old, _ in means], [new for _, new in means])
+        crossed = crossed_difference(before, after) if len(units) >= 2 else None
+    return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)
+
+
+@dataclass(frozen=True, slots=True)
+class HarmCheck:
+    """Whether an arm kept a measure that must not get worse.
+
+    Attributes:
+        arm: The arm.
+        outcome: What must not get worse.
+        margin: Largest loss that would not matter.
+        test: Two one-sided tests over paired seeds; None under two seeds.
+    """
+
+    arm: str
+    outcome: OutcomeSpec
+    margin: float
+    test: Equivalence | None
+
+    @property
+    def kept(self) -> bool | None:
+        """True: shown to be no worse than the margin. False: not shown. None: not tested."""
+        if self.test is None:
+            return None
+        p = self.test.p_not_lower if self.outcome.better == "higher" else self.test.p_not_higher
+        return p < ALPHA
+
+
+def check_harm(results: Results) -> list[HarmCheck]:
+    """Every arm against the reference on each `no_harm` measure.
+
+    The prompts are taken as fixed, and nothing is adjusted: a check that fails to show
+    "no worse" is no proof of harm.
+    """
+    spec = results.design.spec
+    checks = []
+    for rule in spec.no_harm:
+        reference = results.means(rule.outcome, spec.against)
+        for arm in results.design.arms:
+            if arm.name == spec.against:
+                continue
+            ours = results.means(rule.outcome, arm.name)
+            seeds = [s for s in spec.seeds if s in ours and s in reference]
+            test = None
+            if len(seeds) >= 2:
+                before, after = [reference[s] for s in seeds], [ours[s] for s in seeds]
+                test = mean_equivalence(before, after, rule.margin)
+            checks.append(HarmCheck(arm.name, rule.outcome, rule.margin, test))
+    return checks
+
+
+def spread_of_gaps(comparisons: Sequence[Comparison]) -> float | None:
+    """Pooled standard deviation of paired seed differences, for planning the next study."""
+    spreads = [c.fixed for c in comparisons if c.fixed is not None]
+    weights = sum(s.seeds - 1 for s in spreads)
+    if not weights:
+        return None
+    total = sum((s.seeds - 1) * _sd(c.gaps) ** 2 for c, s in _with_fixed(comparisons))
+    return math.sqrt(total / weights)
+
+
+def _with_fixed(comparisons: Sequence[Comparison]) -> list[tuple[Comparison, SeedDifference]]:
+    return [(c, c.fixed) for c in comparisons if c.fixed is not None]
+
+
+def _sd(values: Sequence[float]) -> float:
+    mean = _mean(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,200 @@
+"""A study worked out: every arm's config at every seed, checked before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..archetypes.validation import validation_problems
+from ..archetypes.yaml_document import YamlDocument
+from ..errors import ConfigurationError, Problem
+from ..pipeline.config import RunConfig, load_config
+from .arm import Arm, apply_overrides
+from .arm_checks import arm_problems
+from .arm_list import arms_of
+from .base_constitution import guarded_modes
+from .spec import StudyFile, StudySpec, load_spec
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One arm at one seed.
+
+    Attributes:
+        name: Name of its run directory: study, arm, seed and a hash of the config.
+        arm: Name of the arm.
+        seed: The study's seed; runs of different arms with one seed are paired.
+        config: What is run.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    config: RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Everything a study will run.
+
+    Attributes:
+        spec: The study, `--full` already applied.
+        source: Its file, for messages.
+        base: The base config as plain data, every default written out.
+        arms: All arms: written, generated, controls.
+        runs: Arms times seeds; an untrained arm has one run that stands for every seed.
+        warnings: What a reader of the report must know, in sentences.
+    """
+
+    spec: StudySpec
+    source: str
+    base: Mapping[str, Any]
+    arms: tuple[Arm, ...]
+    runs: tuple[PlannedRun, ...]
+    warnings: tuple[str, ...]
+
+    def arm(self, name: str) -> Arm:
+        """The arm of this name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def run_of(self, arm: str, seed: int) -> PlannedRun:
+        """The run of an arm at a seed; an untrained arm has one for all.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for run in self.runs:
+            if run.arm == arm and (run.seed == seed or run.config.untrained):
+                return run
+        raise KeyError(f"{arm} has no run at seed {seed}")
+
+
+def design(path: str | Path, *, full: bool = False) -> Design:
+    """Reads a study file and works it out.
+
+    Args:
+        path: The file.
+        full: Apply its `full:` section.
+
+    Raises:
+        ConfigurationError: Every problem: of the file, of an arm's config, arms that
+            contradict themselves or are the same, unknown names.
+    """
+    file = load_spec(path)
+    spec = _sized(file, full=full)
+    base = _base_config(spec, Path(path))
+    arms = arms_of(spec, base, file.document)
+    return _worked_out(spec, base, arms, file.document)
+
+
+def _sized(file: StudyFile, *, full: bool) -> StudySpec:
+    if not full:
+        return file.spec
+    sized = file.spec.full
+    if sized is None:
+        fix = "add `full:` with `set` and `seeds`, or run it without the flag"
+        where = str(file.document.path)
+        raise ConfigurationError(
+            [Problem("U002", "error", where, 0, "the study has no full size", fix)]
+        )
+    update: dict[str, Any] = {
+        "set": {**file.spec.set, **sized.set},
+        "name": f"{file.spec.name}-full"[:40],
+    }
+    if sized.seeds is not None:
+        update["seeds"] = sized.seeds
+    return file.spec.model_copy(update=update)
+
+
+def _base_config(spec: StudySpec, path: Path) -> dict[str, Any]:
+    """The base config with the study's own overrides, every default written out."""
+    if isinstance(spec.base, str):
+        file = path.parent / spec.base
+        data = load_config(file if file.exists() else spec.base).model_dump(mode="json")
+    else:
+        data = {"name": "base", **spec.base}
+    if spec.suites is not None:
+        data = apply_overrides(data, {"evaluation.sets": list(spec.suites)})
+    data = apply_overrides(data, {**spec.set, "runs": spec.runs})
+    document = YamlDocument(path, {}, {(): 1}, {}, "")
+    try:
+        base = RunConfig.model_validate(data).model_dump(mode="json")
+    except ValidationError as error:
+        raise ConfigurationError(validation_problems(error, document, RunConfig)) from None
+    if base["evaluation"]["failure_modes"] is None:
+        # One probe for all arms, whatever archetypes they leave out.
+        base["evaluation"]["failure_modes"] = guarded_modes(base)
+    return base
+
+
+def _worked_out(
+    spec: StudySpec, base: dict[str, Any], arms: list[Arm], document: YamlDocument
+) -> Design:
+    configs, problems = _configs(spec, base, arms, document)
+    problems += arm_problems(spec, arms, configs, document)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ConfigurationError(errors)
+    runs = [
+        PlannedRun(_run_name(spec, arm, seed, config), arm.name, seed, config)
+        for arm in arms
+        for seed in (spec.seeds[:1] if configs[arm.name].untrained else spec.seeds)
+        for config in [_seeded(configs[arm.name], spec, seed + arm.seed_offset)]
+    ]
+    named = [PlannedRun(r.name, r.arm, r.seed, _named(r.config, r.name)) for r in runs]
+    warnings = tuple(problem.message for problem in problems)
+    return Design(spec, str(document.path), base, tuple(arms), tuple(named), warnings)
+
+
+def _configs(
+    spec: StudySpec, base: dict[str, Any], arms: list[Arm], document: YamlDocument
+) -> tuple[dict[str, RunConfig], list[Problem]]:
+    configs: dict[str, RunConfig] = {}
+    problems: list[Problem] = []
+    for arm in arms:
+        line = document.line(("arms", arm.name))
+        place = YamlDocument(document.path, {}, {(): line}, {}, "")
+        try:
+            data = apply_overrides(base, arm.overrides)
+            configs[arm.name] = RunConfig.model_validate(data)
+        except KeyError as error:
+            message = f"arm `{arm.name}`: `{error.args[0]}` goes through a value"
+            fix = "set the whole section, or a field that exists"
+            problems.append(Problem("U003", "error", str(document.path), line, message, fix))
+        except ValidationError as error:
+            for found in validation_problems(error, place, RunConfig):
+                message = f"arm `{arm.name}`: {found.message}"
+                problems.append(Problem(found.code, "error", found.file, line, message, found.fix))
+    return configs, problems
+
+
+def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
+    """The config at a seed. What does not vary keeps the base config's seed."""
+    update: dict[str, Any] = {}
+    if spec.vary in ("both", "data"):
+        update["pairs"] = config.pairs.model_copy(update={"seed": seed})
+        update["selection"] = config.selection.model_copy(update={"seed": seed})
+    if spec.vary in ("both", "train"):
+        update["training"] = config.training.model_copy(update={"seed": seed})
+    return config if config.untrained else config.model_copy(update=update)
+
+
+def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
+    """Readable, and different for every content: an edited study never meets its old runs."""
+    data = config.model_dump(mode="json", exclude={"name", "runs", "budget", "chat"})
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{spec.name}.{arm.name[:40]}.s{seed}.{digest}"
+
+
+def _named(config: RunConfig, name: str) -> RunConfig:
+    return config.model_copy(update={"name": name})

@@ -1,0 +1,191 @@
+"""What a study will cost and can see, before anything is run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..stats_power import paired_t_power, smallest_visible_effect
+from .costs import CallCounter, Rates, measured_rates
+from .design import Design
+from .sharing import keys_of
+
+FEWEST_SEEDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """One arm's runs together.
+
+    Attributes:
+        arm: Its name.
+        runs: Number of runs.
+        done: How many of them are finished already.
+        new_data: Data generations no earlier arm pays for.
+        shared_data: Those it takes over.
+        trainings: Trainings of its own.
+        calls: Model calls, the most that is expected.
+        usd: What they cost.
+        seconds: Time on one machine, one run after the other.
+    """
+
+    arm: str
+    runs: int
+    done: int
+    new_data: int
+    shared_data: int
+    trainings: int
+    calls: int
+    usd: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What the study can see.
+
+    Attributes:
+        seeds: Paired seeds.
+        comparisons: Declared comparisons that are adjusted together.
+        visible_sd: Smallest difference seen 80% of the time for one comparison, in
+            standard deviations of the paired differences; None under two seeds.
+        visible_sd_all: The same at Holm's first step, so for the hardest of all.
+        sd: That standard deviation, where known, in the outcome's units.
+        effect: The difference the author expects, or None.
+        power: Probability of seeing it at Holm's first step, or None.
+        source: Where `sd` comes from, in words.
+    """
+
+    seeds: int
+    comparisons: int
+    visible_sd: float | None
+    visible_sd_all: float | None
+    sd: float | None
+    effect: float | None
+    power: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """The plan: per arm, in all, and what it can see."""
+
+    design: Design
+    arms: tuple[ArmPlan, ...]
+    rates: Rates
+    power: Power
+
+    @property
+    def calls(self) -> int:
+        """Model calls of all arms."""
+        return sum(arm.calls for arm in self.arms)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all arms on one machine, one run after the other."""
+        return sum(arm.seconds for arm in self.arms)
+
+    @property
+    def usd(self) -> float:
+        """Cost of all arms in US dollars."""
+        return sum(arm.usd for arm in self.arms)
+
+
+def make_plan(design: Design) -> StudyPlan:
+    """Counts what is new and what is shared. Loads no model and asks nothing.
+
+    Calls are the most that is expected; equal requests of different settings are
+    shared through the store as well, which is not counted here.
+
+    Raises:
+        ConfigurationError: Prompts cannot be read.
+    """
+    runs = Path(design.spec.runs)
+    rates = measured_rates(runs, str(design.base["model"]))
+    counter, paid = CallCounter(), _Paid()
+    arms = tuple(_arm_plan(design, arm.name, counter, paid, rates, runs) for arm in design.arms)
+    return StudyPlan(design, arms, rates, power_of(design))
+
+
+class _Paid:
+    """Keys of work that an earlier arm of the plan, or a finished run, has paid for."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def new(self, key: str) -> bool:
+        """Whether nobody has paid for this yet; from now on somebody has."""
+        if not key or key in self._keys:
+            return False
+        self._keys.add(key)
+        return True
+
+
+def _arm_plan(
+    design: Design, arm: str, counter: CallCounter, paid: _Paid, rates: Rates, folder: Path
+) -> ArmPlan:
+    done = new_data = shared_data = trainings = calls = 0
+    runs = [run for run in design.runs if run.arm == arm]
+    seconds = 0.0
+    for run in runs:
+        keys, cost = keys_of(run.config), counter.calls(run.config)
+        finished = is_finished(folder / run.name)
+        done += finished
+        new = {
+            "data": paid.new(keys.data),
+            "training": paid.new(keys.training),
+            "base": paid.new("base" + keys.base),
+            "evaluation": paid.new("evaluation" + keys.evaluation),
+        }
+        if finished:
+            continue
+        new_data += new["data"]
+        shared_data += bool(keys.data) and not new["data"]
+        trainings += new["training"]
+        counted = {
+            "calibration": cost.calibration * new["data"],
+            "pairs": cost.pairs * new["data"],
+            "evaluation": cost.base * new["base"] + cost.trained * new["evaluation"],
+        }
+        calls += sum(counted.values())
+        seconds += sum(rates.seconds[name] * number for name, number in counted.items())
+        seconds += rates.seconds["training"] * cost.examples * new["training"]
+    usd = calls * rates.usd_per_call
+    return ArmPlan(arm, len(runs), done, new_data, shared_data, trainings, calls, usd, seconds)
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run directory says it went through all its stages."""
+    try:
+        data = json.loads((run / "manifest.json").read_text("utf-8"))
+        return bool(data["status"]["state"] == "finished")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def power_of(design: Design) -> Power:
+    """What the number of seeds can see, from the author's expectation."""
+    spec, seeds = design.spec, len(design.spec.seeds)
+    declared = spec.comparisons or [a.name for a in design.arms if a.name != spec.against]
+    comparisons = max(1, len(declared))
+    alpha = 0.05 / comparisons
+    expect = spec.expect
+    sd = expect.sd if expect else None
+    if seeds < FEWEST_SEEDS:
+        return Power(seeds, comparisons, None, None, sd, None, None, "one seed sees nothing")
+    effect = expect.effect if expect else None
+    power = None
+    if effect is not None and sd is not None:
+        power = paired_t_power(seeds, effect / sd, alpha=alpha)
+    source = "the study file" if sd is not None else "not known: give `expect: {effect, sd}`"
+    return Power(
+        seeds,
+        comparisons,
+        smallest_visible_effect(seeds),
+        smallest_visible_effect(seeds, alpha=alpha),
+        sd,
+        effect,
+        power,
+        source,
+    )

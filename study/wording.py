@@ -1,0 +1,95 @@
+"""A study's numbers in words: one place, so that table, report and terminal say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..stats import Interval
+from .comparison import Comparison, HarmCheck
+from .outcome import OutcomeSpec
+from .results import Results
+
+
+def amount(value: float, outcome: OutcomeSpec, *, sign: bool = False) -> str:
+    """A value or difference: points for shares, three decimals otherwise."""
+    if math.isnan(value):
+        return "-"
+    form = "+" if sign else ""
+    return f"{100 * value:{form}.1f}" if outcome.is_rate else f"{value:{form}.3f}"
+
+
+def ends(interval: Interval, outcome: OutcomeSpec) -> str:
+    """Both ends of an interval."""
+    low, high = amount(interval.low, outcome, sign=True), amount(interval.high, outcome, sign=True)
+    return f"{low} to {high}"
+
+
+def p_text(p: float) -> str:
+    """A p-value."""
+    if math.isnan(p):
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def sentence(comparison: Comparison) -> str:
+    """One comparison as a sentence that claims no more than its interval."""
+    best, name = comparison.best, comparison.outcome.label
+    if best is None:
+        have = len(comparison.seeds)
+        return f"{comparison.arm}: {name} cannot be compared ({have} paired seeds, 2 are needed)."
+    unit = " points" if comparison.outcome.is_rate else f" {comparison.outcome.unit}"
+    figures = (
+        f"{amount(best.value, comparison.outcome, sign=True)}{unit}, "
+        f"95% {ends(best.interval, comparison.outcome)}, {len(comparison.seeds)} seeds"
+    )
+    words = {
+        "higher": f"{name} was higher than in {comparison.against}",
+        "lower": f"{name} was lower than in {comparison.against}",
+        "unclear": f"no clear difference from {comparison.against} in {name}",
+    }[comparison.verdict]
+    p = "" if math.isnan(comparison.p_holm) else f", p = {p_text(comparison.p_holm)} after Holm"
+    return f"{comparison.arm}: {words} ({figures}{p})."
+
+
+def headline(results: Results, comparisons: Sequence[Comparison]) -> str:
+    """What the study found, in one sentence."""
+    measured = [c for c in comparisons if c.best is not None]
+    if not measured:
+        return "Nothing can be compared yet: no arm has two seeds finished beside the reference."
+    clear = [c for c in measured if c.verdict in ("higher", "lower")]
+    label, against = measured[0].outcome.label, measured[0].against
+    if not clear:
+        return (
+            f"None of {len(measured)} arms differs clearly from {against} in {label}. "
+            "That is not evidence that they are equal; the intervals say how large a "
+            "difference is still possible."
+        )
+    shown = "; ".join(
+        f"{c.arm} {c.verdict} by {amount(abs(best.value), c.outcome)}"
+        for c in clear[:6]
+        if (best := c.best) is not None
+    )
+    unit = " (points)" if measured[0].outcome.is_rate else ""
+    rest = f" and {len(clear) - 6} more" if len(clear) > 6 else ""
+    return (
+        f"{len(clear)} of {len(measured)} arms differ from {against} in {label}{unit}: "
+        f"{shown}{rest}; no clear difference in the others."
+        if len(clear) < len(measured)
+        else f"All {len(measured)} arms differ from {against} in {label}{unit}: {shown}{rest}."
+    )
+
+
+def harm_sentence(check: HarmCheck) -> str:
+    """One no-harm check as a sentence."""
+    what = f"{check.arm}: {check.outcome.label}"
+    margin = amount(check.margin, check.outcome)
+    if check.test is None:
+        return f"{what} was not tested (2 paired seeds are needed)."
+    figures = (
+        f"{amount(check.test.value, check.outcome, sign=True)}, "
+        f"90% {ends(check.test.interval, check.outcome)}"
+    )
+    if check.kept:
+        return f"{what} is no worse by the margin of {margin} ({figures})."
+    return f"{what} is not shown to be within the margin of {margin} ({figures})."
