@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from .archetypes.loader import LIBRARY
 from .cli_authoring import register
 from .cli_doctor import doctor
 from .cli_estimate import show_estimate
+from .cli_evaluate import register_evaluation
 from .cli_groups import register_groups
 from .cli_lint import lint
 from .constitution.compiler import compile_constitution
@@ -107,26 +108,7 @@ def train(
     _run_until(config, "training", again=again)
 
 
-@app.command()
-def evaluate(
-    config: Target,
-    split: Annotated[
-        Literal["dev", "test"], typer.Option(help="test: look at it once per release.")
-    ] = "dev",
-    again: Annotated[bool, typer.Option(help="Measure even if nothing changed.")] = False,
-) -> None:
-    """Measure base and trained model on the same prompts."""
-    from .pipeline.held_out import evaluate_test_split
-
-    if split == "test" and again:
-        fix = "leave --again out; the test twins are measured anew each time"
-        raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
-    if split == "dev":
-        _run_until(config, "evaluation", again=again)
-        return
-    from .evaluation.table import evaluation_report
-
-    console.print(evaluation_report(evaluate_test_split(_config_file(config), console)))
+register_evaluation(app)
 
 
 @app.command()

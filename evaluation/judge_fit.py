@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ConfigurationError, Problem
+from ..prompts.labelled import load_labelled
+from ..prompts.loader import load_prompts
+from ..prompts.prompt import Split
 from ..stats import wilson
 from .judge import FORMAT, WEIGHTS, RefusalJudge
 from .judge_features import BLOCKS, CUES, block_grams, cue_values
+from .off_topic import COMMON, common_stems
 
 EXAMPLES = Path(__file__).with_name("judge_examples.jsonl")
 MAX_FEATURES = {"head_word": 2500, "head_char": 4000, "rest_word": 1500}
-INVERSE_PENALTY = 1.0  # C of the regression
-THRESHOLD = 0.36  # set on the tuning halves that benchmarks/judge.py names
+INVERSE_PENALTY = 2.0  # C of the regression
+THRESHOLD = 0.5  # set on the tuning halves that benchmarks/judge.py names
 DECIMALS = 5
+_SPLITS: tuple[Split, ...] = ("train", "dev")
 
 Label = Literal["refused", "answered"]
 
@@ -170,9 +175,18 @@ def _digest(examples: Sequence[Example]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
+def own_texts() -> list[str]:
+    """Our prompts, labelled answers and examples, test split left out: what is common English."""
+    prompts = [prompt.text for split in _SPLITS for prompt in load_prompts(split)]
+    labelled = [text for pair in load_labelled() for text in (pair.good, pair.failing)]
+    examples = [text for e in load_examples() for text in (e.prompt, e.answer)]
+    return [*prompts, *labelled, *examples]
+
+
 def main() -> None:
     """Fit on the shipped examples, write the weights, print the quality."""
     weights = fit(load_examples())
+    COMMON.write_text("\n".join(common_stems(own_texts())) + "\n", encoding="utf-8")
     text = to_json(weights)
     WEIGHTS.write_text(text, encoding="utf-8")
     print(f"{WEIGHTS.name}: {len(text) / 1024:.0f} KiB, held out: {json.dumps(weights['quality'])}")

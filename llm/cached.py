@@ -15,6 +15,7 @@ from ..errors import StoreError
 from ..prompts.prompt import Message
 from .batching import plan_batches
 from .flow import Flow
+from .lengths import length_of, lengths_together
 from .request import Completion, Model, Outcome, Request, Score, Usage
 
 
@@ -72,7 +73,7 @@ class CachedModel:
             await self._flow(unique, answers)
             return [answers[key] for key in keys]
         self._report(answers, keys)
-        for batch in self._missing(unique, [_length(r) for r in unique.values()], answers):
+        for batch in self._missing(unique, [length_of(r) for r in unique.values()], answers):
             found = await self.inner.complete([unique[key] for key in batch])
             answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
             self._report(answers, keys)
@@ -139,8 +140,7 @@ class CachedModel:
         stored = self.store.get_many("score", unique)
         scores = {key: _score_of(key, value) for key, value in stored.items()}
         self._report(scores, keys)
-        lengths = [_length(request) + len(text) for request, text in unique.values()]
-        for batch in self._missing(unique, lengths, scores):
+        for batch in self._missing(unique, lengths_together(unique.values()), scores):
             found = await self.inner.score([unique[key] for key in batch])
             fresh = dict(zip(batch, found, strict=True))
             values = {key: asdict(score) for key, score in fresh.items()}
@@ -192,12 +192,6 @@ def score_key(fingerprint: str, request: Request, text: str) -> str:
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
-def _length(request: Request) -> int:
-    # Characters, not tokens: the plan must not need the model. A token is about 4.
-    said = sum(len(message.content) for message in request.messages)
-    return said + len(request.prefill) + 4 * request.max_tokens
-
-
 def _row(answer: Completion) -> dict[str, Any]:
     row = asdict(answer)
     del row["key"], row["cached"]
@@ -227,7 +221,8 @@ def _request_of(key: str, value: Any) -> Request:
 
 def _score_of(key: str, value: Any) -> Score:
     try:
-        return Score(logprob=float(value["logprob"]), tokens=int(value["tokens"]))
+        greedy = value.get("greedy")  # not in what earlier versions stored
+        return Score(float(value["logprob"]), int(value["tokens"]), greedy)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("score", key, error) from error
 

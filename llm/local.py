@@ -170,13 +170,21 @@ class LocalModel:
             raise ValueError(
                 f"a conversation of {longest} tokens exceeds the model's context of {self._context}"
             )
+        owners = [(request.messages, request.prefill) for request, _ in texts]
+        # Answers to one question stay together, as long as the longest of them.
+        size: dict[object, int] = {}
+        for owner, (ids, _) in zip(owners, items, strict=True):
+            size[owner] = max(size.get(owner, 0), len(ids))
         results = [Score(0.0, 0)] * len(texts)
-        for batch in plan_batches([len(ids) for ids, _ in items], self.batch_size, _TOKEN_BUDGET):
+        order = plan_batches([size[owner] for owner in owners], self.batch_size, _TOKEN_BUDGET)
+        for batch in order:
             if stopped():
                 raise KeyboardInterrupt
             scores = self._halving(
-                lambda part: score_batch(self.model, part),
-                [items[index] for index in batch],
+                lambda part: score_batch(
+                    self.model, [items[i] for i in part], [owners[i] for i in part]
+                ),
+                batch,
             )
             for index, score in zip(batch, scores, strict=True):
                 results[index] = score

@@ -22,7 +22,9 @@ def render_chat(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def render_request(tokenizer: Any, request: Request) -> str:
-    """The conversation followed by the request's prefill."""
+    """The conversation followed by the request's prefill; the bare prefill without one."""
+    if not request.messages:
+        return request.prefill
     return render_chat(tokenizer, request.messages) + request.prefill
 
 

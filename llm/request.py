@@ -37,7 +37,8 @@ class Request:
     """One call, fully rendered. Two equal requests are the same call.
 
     Attributes:
-        messages: The conversation; the last message is the user's.
+        messages: The conversation; the last message is the user's. Without any, the
+            prefill is raw text to go on from, in no chat template (local models only).
         prefill: Text the assistant's answer must start with ("" for none).
         temperature: 0 is greedy.
         top_p: Nucleus mass in (0, 1].
@@ -104,11 +105,13 @@ class Completion:
 class Score:
     """Log-probability (nats, summed) of a given completion, and its length in tokens.
 
-    The end-of-turn token is not scored: only the text given.
+    The end-of-turn token is not scored: only the text given. `greedy` says whether
+    every token was the likeliest one; None where that is not known.
     """
 
     logprob: float
     tokens: int
+    greedy: bool | None = None
 
     @property
     def mean(self) -> float:

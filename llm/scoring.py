@@ -9,44 +9,46 @@ import torch
 
 from .decoding import pad_left
 from .request import Score
+from .scoring_shared import Item, answer_score, common_length, group_items, score_shared
 
 
-def score_batch(model: Any, items: Sequence[tuple[list[int], int]]) -> list[Score]:
+def score_batch(
+    model: Any, items: Sequence[Item], owners: Sequence[object] | None = None
+) -> list[Score]:
     """Sums the log-probabilities of the last tokens of each row.
+
+    Rows of one owner (the options of one question) share the pass over what they
+    have in common where the model allows it.
 
     Args:
         model: A causal language model of transformers, in eval mode.
         items: Token ids of conversation and answer, and the answer's length.
+        owners: What each row is an answer to; None: every row stands alone.
     """
-    options = [place for place, (_, count) in enumerate(items) if count == 1]
-    texts = [place for place, (_, count) in enumerate(items) if count != 1]
-    scores = dict(zip(options, _score_options(model, [items[i][0] for i in options]), strict=True))
-    scores |= zip(texts, _score_texts(model, [items[i] for i in texts]), strict=True)
+    groups = group_items(items, range(len(items)) if owners is None else owners)
+    together = [group for group in groups if _shares(model, [items[place] for place in group])]
+    scores: dict[int, Score] = {}
+    if together:
+        found = score_shared(model, [[items[place] for place in group] for group in together])
+        for group, row_scores in zip(together, found, strict=True):
+            scores.update(zip(group, row_scores, strict=True))
+    alone = [place for place in range(len(items)) if place not in scores]
+    scores.update(zip(alone, _score_texts(model, [items[i] for i in alone]), strict=True))
     return [scores[place] for place in range(len(items))]
 
 
-@torch.inference_mode()
-def _score_options(model: Any, rows: Sequence[list[int]]) -> list[Score]:
-    """Rows whose answer is one token: options of the same question share one pass over it."""
-    if not rows:
-        return []
-    questions = list(dict.fromkeys(tuple(row[:-1]) for row in rows))
-    ids, mask, positions = pad_left([list(question) for question in questions], model.device)
-    out = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=positions,
-        use_cache=False,
-        logits_to_keep=1,
-    )
-    logprobs = torch.log_softmax(out.logits[:, -1].float(), dim=-1)  # (Q, V)
-    number = {question: place for place, question in enumerate(questions)}
-    return [Score(float(logprobs[number[tuple(row[:-1])], row[-1]]), 1) for row in rows]
+def _shares(model: Any, rows: Sequence[Item]) -> bool:
+    """True where one pass over the common beginning saves work and is possible."""
+    if len(rows) < 2 or any(count < 1 for _, count in rows):
+        return False
+    if getattr(model.config, "sliding_window", None):
+        return False
+    return common_length(rows) >= 1
 
 
 @torch.inference_mode()
-def _score_texts(model: Any, items: Sequence[tuple[list[int], int]]) -> list[Score]:
-    """Rows whose answer has any other number of tokens.
+def _score_texts(model: Any, items: Sequence[Item]) -> list[Score]:
+    """Rows that share nothing.
 
     Rows are padded on the left, so that all answers end at the same place and
     the vocabulary's logits are computed for the answers' positions only.
@@ -62,11 +64,9 @@ def _score_texts(model: Any, items: Sequence[tuple[list[int], int]]) -> list[Sco
         use_cache=False,
         logits_to_keep=longest + 1,  # the last one predicts beyond the end
     )
-    scores = []
-    for row, (_, count) in enumerate(items):
-        logits = out.logits[row, -count - 1 : -1].float()  # (C, V)
-        targets = ids[row, ids.shape[1] - count :]  # (C,)
-        picked = logits.gather(1, targets[:, None]).squeeze(1)
-        total = (picked - logits.logsumexp(-1)).double().sum()
-        scores.append(Score(float(total), count))
-    return scores
+    return [
+        answer_score(out.logits[row, -count - 1 : -1], ids[row, ids.shape[1] - count :].tolist())
+        if count
+        else Score(0.0, 0)
+        for row, (_, count) in enumerate(items)
+    ]

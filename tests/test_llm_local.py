@@ -253,3 +253,55 @@ def test_what_cannot_be_loaded_is_explained(folder: Path, tmp_path: Path) -> Non
         LocalModel.load(folder, adapter=tmp_path)
     with pytest.raises(ValueError, match="bf17"):
         LocalModel.load(folder, dtype="bf17")
+
+
+# --- options of one question, behind one pass
+
+
+def plain_loop(model: LocalModel, request: Request, text: str) -> tuple[float, bool]:
+    """One text at a time, every position's logits, nothing shared: what must come out."""
+    ids, count = encode_scored(model.tokenizer, request, text)
+    with torch.inference_mode():
+        logits = model.model(input_ids=torch.tensor([ids])).logits[0].float()
+    logprobs = torch.log_softmax(logits, dim=-1)
+    places = range(len(ids) - count, len(ids))
+    total = sum(float(logprobs[place - 1, ids[place]]) for place in places)
+    greedy = all(int(logits[place - 1].argmax()) == ids[place] for place in places)
+    return total, greedy
+
+
+OPTIONS = (" Yes", " No, and here is why.", " I am not sure, so I would check first.", "!")
+
+
+def test_shared_options_equal_a_plain_loop(model: LocalModel) -> None:
+    questions = [ask(text) for text in TEXTS] + [Request((), prefill=f"Q: {t}\nA:") for t in TEXTS]
+    texts = [(question, option) for question in questions for option in OPTIONS]
+    texts.append((ask("alone"), "A single text."))
+    scores = asyncio.run(model.score(texts))
+    for (request, text), score in zip(texts, scores, strict=True):
+        total, greedy = plain_loop(model, request, text)
+        assert score.logprob == pytest.approx(total, abs=1e-4), (request, text)
+        assert score.greedy == greedy
+
+
+def test_shared_options_do_not_depend_on_their_order_or_batch(folder: Path) -> None:
+    small = LocalModel.load(folder, dtype="float32", batch_size=3)
+    large = LocalModel.load(folder, dtype="float32", batch_size=64)
+    texts = [(ask(text), option) for text in TEXTS for option in OPTIONS]
+    one = asyncio.run(small.score(texts))
+    two = asyncio.run(large.score(texts[::-1]))[::-1]
+    for first, second in zip(one, two, strict=True):
+        assert first.logprob == pytest.approx(second.logprob, abs=1e-4)
+
+
+def test_raw_text_is_read_without_a_chat_template(model: LocalModel) -> None:
+    request = Request((), prefill="Please write a short story")
+    assert render_request(model.tokenizer, request) == "Please write a short story"
+    assert asyncio.run(model.score([(request, " about")]))[0].tokens >= 1
+
+
+def test_a_greedy_continuation_is_known_as_greedy(model: LocalModel) -> None:
+    request = ask("Why?", max_tokens=4)
+    (done,) = run(model, [request])
+    (score,) = asyncio.run(model.score([(request, done.text)]))
+    assert score.greedy == plain_loop(model, request, done.text)[1]

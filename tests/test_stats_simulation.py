@@ -35,6 +35,8 @@ def test_intervals_cover_and_tests_keep_their_level() -> None:
     for row in module.covering(rng, 2000, 1000):
         # 500 bootstrap runs: two standard errors are two points
         low, high = (0.93, 0.985) if "x prompts" in row.what else (0.92, 0.97)
+        if row.setting == "skewed, n 30":
+            low = 0.87  # a known weakness of the bootstrap, said where it stands
         assert low <= row.share <= high, row
     for row in module.rejecting(rng, 2000, 1000):
         assert row.share < (0.06 if row.n == 2000 else 0.07), row

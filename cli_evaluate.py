@@ -1,0 +1,181 @@
+"""`anlage evaluate` and `anlage compare`: models on suites, side by side, with gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .errors import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from .evaluation.suites.evaluation import SuiteEvaluation
+    from .evaluation.suites.gates import Gates
+
+console = Console()
+STORE = Path("runs") / "cache.sqlite"
+TARGETS = ("harmful_compliance", "over_refusal")
+
+
+def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models, run directories or adapters; NAME=MODEL names one."),
+    ] = None,
+    suites: Annotated[
+        str, typer.Option(help="NAME[+ATTACK][:LIMIT], comma-separated; or YAML files.")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="Suites under one name, such as `quick`.")] = "",
+    suite_dir: Annotated[Path | None, typer.Option(help="Folder of the public suites.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results.")] = None,
+    gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
+    baseline: Annotated[str, typer.Option(help="Compare with it; the first by default.")] = "",
+    targets: Annotated[
+        str, typer.Option(help="What training aimed at; the rest is watched for bleed.")
+    ] = ",".join(TARGETS),
+    judge: Annotated[str, typer.Option(help="A model as judge instead of ours.")] = "",
+    quality: Annotated[str, typer.Option(help="A model that rates harmful help.")] = "",
+    system: Annotated[str, typer.Option(help="System prompt for every conversation.")] = "",
+    max_tokens: Annotated[int | None, typer.Option(min=1, max=4096, help="Per answer.")] = None,
+    seed: Annotated[int, typer.Option(help="Seeds the samples.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, max=1024)] = 32,
+    store: Annotated[Path, typer.Option(help="Where calls are kept; nothing is asked twice.")] = (
+        STORE
+    ),
+    list_: Annotated[bool, typer.Option("--list", help="Show all suites.")] = False,
+    split: Annotated[
+        Literal["dev", "test"], typer.Option(help="For a run: test only once a release.")
+    ] = "dev",
+    again: Annotated[bool, typer.Option(help="For a run: measure even if unchanged.")] = False,
+) -> None:
+    """Measure models on suites; or base and trained model of a run on our own twins."""
+    if list_:
+        console.print(_suite_table())
+        return
+    words = list(models or [])
+    if not (suites or profile):
+        _evaluate_run(words, split=split, again=again)
+        return
+    from .pipeline.evaluated_models import named_models
+    from .pipeline.suite_evaluation import Asked, measure_suites
+
+    bounds = _gates(gates)
+    chosen = named_models(words)
+    asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
+    result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
+    if json_file is not None:
+        from .pipeline.files import write_atomically
+
+        write_atomically(json_file, result.to_json())
+    against = baseline or (result.models[0].name if len(result.models) > 1 else "")
+    _show(result, against, targets, bounds)
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="FILE, FILE:MODEL or a run directory.")],
+    after: Annotated[str, typer.Argument(help="FILE, FILE:MODEL or a run directory.")],
+    targets: Annotated[str, typer.Option(help="What training aimed at.")] = ",".join(TARGETS),
+    gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
+) -> None:
+    """Compare two evaluations, prompt by prompt."""
+    from .pipeline.compared import compared_report, read_compared
+
+    bounds = _gates(gates)
+    first, second = read_compared(before, first=True), read_compared(after, first=False)
+    console.print(compared_report(first, second, _split(targets)))
+    if bounds is not None:
+        from .evaluation.suites.evaluation import ModelOutcomes
+
+        if not isinstance(first, ModelOutcomes) or not isinstance(second, ModelOutcomes):
+            message, fix = "gates need evaluations of suites", "compare files of `--json`"
+            raise ConfigurationError([Problem("E011", "error", before, 0, message, fix)])
+        from .evaluation.suites.gates import check_gates
+        from .evaluation.suites.table import gates_table
+
+        results = check_gates(bounds, second, first)
+        console.print(gates_table(results))
+        if not all(result.passed for result in results):
+            raise typer.Exit(1)
+
+
+def _show(result: SuiteEvaluation, against: str, targets: str, bounds: Gates | None) -> None:
+    from .evaluation.suites.gates import check_gates
+    from .evaluation.suites.table import gates_table, suites_report
+
+    names = [model.name for model in result.models]
+    if against and against not in names:
+        message, fix = f"no model {against!r} to compare with", f"name one of: {', '.join(names)}"
+        raise ConfigurationError([Problem("E011", "error", "--baseline", 0, message, fix)])
+    console.print(suites_report(result, baseline=against or None, targets=_split(targets)))
+    if bounds is None:
+        return
+    base = result.model(against) if against else None
+    checked = [model for model in result.models if len(names) == 1 or model.name != against]
+    results = [found for model in checked for found in check_gates(bounds, model, base)]
+    console.print(gates_table(results))
+    if not all(found.passed for found in results):
+        raise typer.Exit(1)
+
+
+def _gates(path: Path | None) -> Gates | None:
+    """Read before anything is asked, so that a typing error costs nothing."""
+    if path is None:
+        return None
+    from .evaluation.suites.gates import load_gates
+
+    return load_gates(path)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _suite_table() -> Table:
+    from .evaluation.suites.registry import shipped_suites
+
+    table = Table(title_justify="left")
+    for column in ("suite", "kind", "role", "use", "reads"):
+        table.add_column(column, overflow="fold")
+    for suite in shipped_suites().values():
+        reads = ", ".join(suite.files) or (suite.hub.dataset if suite.hub else "shipped")
+        cells = (suite.name, suite.kind, suite.role or "", suite.split_role, reads)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again: bool) -> None:
+    from .pipeline.evaluated_models import is_run
+
+    target = Path(words[0]) if len(words) == 1 else None
+    if target is None or not (is_run(target) or target.suffix in (".yaml", ".yml")):
+        fix = "give --suites NAME,NAME or --profile quick; `anlage evaluate --list` shows them"
+        message = "nothing says what to measure"
+        raise ConfigurationError([Problem("E011", "error", "evaluate", 0, message, fix)])
+    if split == "test" and again:
+        fix = "leave --again out; the test twins are measured anew each time"
+        raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
+    from .evaluation.table import evaluation_report
+
+    file = target / "config.yaml" if target.is_dir() else target
+    if split == "test":
+        from .pipeline.held_out import evaluate_test_split
+
+        console.print(evaluation_report(evaluate_test_split(file, console)))
+        return
+    from .pipeline.run import run as run_pipeline
+
+    done = run_pipeline(file, until="evaluation", again=again, quiet=False, console=console)
+    console.print()
+    console.print(evaluation_report(done.evaluation))
+    console.print(f"{done.calls} model calls, {done.seconds:.0f} s.", highlight=False)
+
+
+def register_evaluation(app: typer.Typer) -> None:
+    """Adds `evaluate` and `compare`."""
+    app.command()(evaluate)
+    app.command()(compare)

@@ -1,0 +1,1 @@
+"""Test suites as files: what is asked, what is measured, where the rows come from."""

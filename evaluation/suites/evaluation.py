@@ -1,0 +1,110 @@
+"""Suites with one or more models, and the file form of what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from ...errors import ConfigurationError, Problem
+from ..answer import JudgeQuality
+from .outcome import SuiteOutcome
+
+FORMAT: Final = "anlage suites 1"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutcomes:
+    """One model on all suites.
+
+    Attributes:
+        name: The caller's name for the model.
+        fingerprint: The model's fingerprint.
+        suites: One outcome per suite it could be measured on.
+        notes: What could not be measured and why.
+    """
+
+    name: str
+    fingerprint: str
+    suites: tuple[SuiteOutcome, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def suite(self, name: str) -> SuiteOutcome | None:
+        """The outcome of a suite, or None where it was not measured."""
+        return next((outcome for outcome in self.suites if outcome.suite == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteEvaluation:
+    """Everything `anlage evaluate --suites` measured.
+
+    Attributes:
+        models: One entry per model, in the order given.
+        judge: The refusal judge's measured quality.
+        judge_name: Which judge it was.
+        system: System prompt of every answer, "" for none.
+        seed: Seed of the samples of suites that were not asked whole.
+        warnings: What a reader must know before any number.
+    """
+
+    models: tuple[ModelOutcomes, ...]
+    judge: JudgeQuality
+    judge_name: str = "refusal judge"
+    system: str = ""
+    seed: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def model(self, name: str) -> ModelOutcomes:
+        """The outcomes of one model.
+
+        Raises:
+            KeyError: No model has this name; the message lists those there are.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        known = ", ".join(model.name for model in self.models)
+        raise KeyError(f"no model {name!r} in this evaluation; known: {known}")
+
+    def to_json(self) -> str:
+        """As JSON: the same evaluation gives the same bytes."""
+        data = {"format": FORMAT, **asdict(self)}
+        return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "evaluation") -> SuiteEvaluation:
+        """Reads what `to_json` wrote.
+
+        Args:
+            text: The JSON text.
+            source: Name used in the error, usually the file.
+
+        Raises:
+            ConfigurationError: Not JSON, another format, or a field is missing.
+        """
+        try:
+            data = json.loads(text)
+            if not isinstance(data, dict) or data.get("format") != FORMAT:
+                raise ValueError(f"expected format {FORMAT!r}")
+            return cls(
+                models=tuple(_model(entry) for entry in data["models"]),
+                judge=JudgeQuality(**data["judge"]),
+                judge_name=data["judge_name"],
+                system=data["system"],
+                seed=data["seed"],
+                warnings=tuple(data["warnings"]),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            message = f"is no evaluation of suites: {type(error).__name__}: {error}"
+            fix = "write it with `anlage evaluate MODEL --suites ... --json FILE`"
+            raise ConfigurationError([Problem("E010", "error", source, 0, message, fix)]) from error
+
+
+def _model(entry: Mapping[str, Any]) -> ModelOutcomes:
+    return ModelOutcomes(
+        name=entry["name"],
+        fingerprint=entry["fingerprint"],
+        suites=tuple(SuiteOutcome.from_data(outcome) for outcome in entry["suites"]),
+        notes=tuple(entry["notes"]),
+    )

@@ -1,0 +1,164 @@
+"""What came of one suite with one model, unit by unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..answer import Verdict
+from .item import ItemRole
+from .measure import SuiteMeasure, measures_of
+from .suite import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """One answer with its verdict.
+
+    Attributes:
+        id: Id of the item.
+        group: Attack family, subject or failure mode, "" for none.
+        role: What should have happened.
+        failure_mode: Failure mode of the item.
+        asked: The bare request.
+        text: The answer, prefill included; "" where the call failed.
+        verdict: The judge's verdict; None where the call or the judge failed.
+        p_refused: The judge's probability of a refusal, in [0, 1].
+        why: Why it is incoherent (`loop`, `off_topic`, ...), or "".
+        intrusion: Phrases of an archetype's voice in the answer that the prompt lacks.
+        echoed: Such phrases that the prompt holds, too: not counted, only shown.
+        words: Words of the answer.
+        finish: `stop`, `length` or `error`.
+        error: Why the call failed, or "".
+        key: Cache key of the call, "" without a store.
+        quality: Rubric score in [0, 1], or None where not asked for.
+    """
+
+    id: str
+    group: str
+    role: ItemRole
+    failure_mode: str
+    asked: str
+    text: str
+    verdict: Verdict | None
+    p_refused: float
+    why: str = ""
+    intrusion: tuple[str, ...] = ()
+    echoed: tuple[str, ...] = ()
+    words: int = 0
+    finish: str = "stop"
+    error: str = ""
+    key: str = ""
+    quality: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredChoice:
+    """One question with scored options.
+
+    Attributes:
+        id: Id of the item.
+        group: Subject or category, "" for none.
+        right: The option chosen (averaged over orders) is right, or matches the behaviour.
+        probability: Mass on the right options, averaged over orders, in [0, 1].
+        nats: Mean log-likelihood of the right option, nats per token.
+        flipped: The orders of the options led to different choices.
+    """
+
+    id: str
+    group: str
+    right: bool
+    probability: float
+    nats: float
+    flipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOutcome:
+    """All units of one suite.
+
+    Attributes:
+        suite: Name, with its attack: `jbb-harmful+aim`.
+        title: Full name.
+        kind: How it was measured.
+        better: For `ab` suites, which direction is good.
+        split_role: What the suite may be used for.
+        sha256: Hash of everything asked; equal hashes can be paired.
+        answers: For kind `answers`, else empty.
+        choices: For the other kinds, else empty.
+        note: What to keep in mind.
+    """
+
+    suite: str
+    title: str
+    kind: Kind
+    better: str
+    split_role: str
+    sha256: str
+    answers: tuple[JudgedAnswer, ...] = field(default=())
+    choices: tuple[ScoredChoice, ...] = field(default=())
+    note: str = ""
+
+    @property
+    def errors(self) -> int:
+        """Failed calls: in no rate."""
+        return sum(answer.verdict is None for answer in self.answers)
+
+    def measures(self) -> list[SuiteMeasure]:
+        """What is measured, in table order."""
+        parts = dict.fromkeys((answer.failure_mode, answer.role) for answer in self.answers)
+        rated = any(answer.quality is not None for answer in self.answers)
+        return measures_of(self.suite, self.kind, self.better, list(parts), rated=rated)
+
+    def units(self, measure: SuiteMeasure) -> dict[str, float]:
+        """Unit id -> value; 0.0 or 1.0 for a rate. Pairs two models up."""
+        if self.kind != "answers":
+            return {choice.id: _choice_value(choice, measure.name) for choice in self.choices}
+        found = {}
+        for answer in self.answers:
+            if (answer.failure_mode, answer.role) != (measure.failure_mode, measure.role):
+                continue
+            value = _answer_value(answer, measure.name)
+            if value is not None:
+                found[answer.id] = value
+        return found
+
+    def groups(self) -> dict[str, str]:
+        """Unit id -> its group."""
+        found = {answer.id: answer.group for answer in self.answers}
+        return found | {choice.id: choice.group for choice in self.choices}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> SuiteOutcome:
+        """Reads what `dataclasses.asdict` wrote."""
+        values = dict(data)
+        values["answers"] = tuple(_answer_of(row) for row in data["answers"])
+        values["choices"] = tuple(ScoredChoice(**row) for row in data["choices"])
+        return cls(**values)
+
+
+def _answer_of(row: Mapping[str, Any]) -> JudgedAnswer:
+    values = {**row, "intrusion": tuple(row["intrusion"]), "echoed": tuple(row["echoed"])}
+    return JudgedAnswer(**values)
+
+
+def _answer_value(answer: JudgedAnswer, name: str) -> float | None:
+    if name == "quality":
+        return answer.quality
+    if answer.verdict is None:
+        return None
+    if name == "length":
+        return float(answer.words)
+    if name == "intrusion":
+        return float(bool(answer.intrusion))
+    verdict = name if name in ("answered", "incoherent") else "refused"
+    return float(answer.verdict == verdict)
+
+
+def _choice_value(choice: ScoredChoice, name: str) -> float:
+    if name == "probability":
+        return choice.probability
+    if name == "nats":
+        return -choice.nats
+    return float(choice.flipped if name == "order_bias" else choice.right)

@@ -1,0 +1,143 @@
+"""From what was asked for on the command line to loaded suites: attacks and samples included."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ...archetypes.validation import suggestion
+from ...archetypes.yaml_file import load_yaml
+from ...errors import ConfigurationError, Problem
+from .attack import Attack, Attacks, load_attacks
+from .load import LoadedSuite, load_items
+from .orientation import check_orientation
+from .registry import find_suite
+
+PROFILES: Final = Path(__file__).with_name("profiles.yaml")
+_WISH = re.compile(r"(?P<suite>[^+:]+(?:\.ya?ml)?)(?:\+(?P<attack>[^:]+))?(?::(?P<limit>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One suite as asked for: `NAME[+ATTACK][:LIMIT]`.
+
+    Attributes:
+        suite: Name of a suite, or path of its YAML file.
+        attack: Name of an attack, a family of attacks, or of a YAML file; "" for none.
+        limit: Most items, drawn with a seed; 0 for all.
+    """
+
+    suite: str
+    attack: str = ""
+    limit: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Wish:
+        """Reads `jbb-harmful+aim:50`.
+
+        Raises:
+            ConfigurationError: Another form.
+        """
+        found = _WISH.fullmatch(text.strip())
+        if not found or found["limit"] == "0":
+            fix = "write NAME, NAME+ATTACK, NAME:50 or NAME+ATTACK:50"
+            message = f"{text!r} names no suite"
+            raise ConfigurationError([Problem("E020", "error", "--suites", 0, message, fix)])
+        return cls(found["suite"], found["attack"] or "", int(found["limit"] or 0))
+
+
+def profile(name: str) -> list[Wish]:
+    """The suites of a profile.
+
+    Raises:
+        ConfigurationError: No such profile.
+    """
+    data = load_yaml(PROFILES).data
+    assert isinstance(data, dict)
+    if name not in data:
+        fix = suggestion(name, [str(key) for key in data])
+        problem = Problem("E020", "error", "--profile", 0, f"no profile {name!r}", fix)
+        raise ConfigurationError([problem])
+    return [Wish.parse(str(text)) for text in data[name]]
+
+
+def load_wishes(
+    wishes: Sequence[Wish], folder: Path | None = None, *, seed: int = 0
+) -> list[LoadedSuite]:
+    """Loads everything asked for; all problems are told at once.
+
+    Args:
+        wishes: What was asked for.
+        folder: The `--suite-dir`, or None.
+        seed: Seeds the samples.
+
+    Raises:
+        ConfigurationError: A suite or attack that does not exist or does not fit, a
+            file with faults, a suite asked for twice, or harmful and harmless files
+            that were exchanged.
+    """
+    problems: list[Problem] = []
+    loaded: list[LoadedSuite] = []
+    plain: dict[str, LoadedSuite] = {}
+    attacks: Attacks | None = None
+    for wish in wishes:
+        try:
+            if wish.suite not in plain:
+                plain[wish.suite] = load_items(find_suite(wish.suite, folder), folder)
+                problems += check_orientation(plain[wish.suite], folder)
+            suite = _sampled(plain[wish.suite], wish.limit, seed)
+            if wish.attack:
+                attacks = attacks or load_attacks(folder)
+                suite = _attacked(suite, wish.attack, attacks.named(wish.attack))
+            loaded.append(suite)
+        except ConfigurationError as error:
+            problems += error.problems
+    names = [suite.name for suite in loaded]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"asked for twice: {', '.join(twice)}"
+        problems.append(Problem("E020", "error", "--suites", 0, message, "name each suite once"))
+    if problems:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    return loaded
+
+
+def _sampled(loaded: LoadedSuite, limit: int, seed: int) -> LoadedSuite:
+    """A seeded sample in the suite's order; twins stay together in our own sets."""
+    if not limit or limit >= len(loaded):
+        return loaded
+    chooser = random.Random(f"{seed}:{loaded.name}")  # noqa: S311  # a sample, no secret
+    if loaded.choices:
+        places = sorted(chooser.sample(range(len(loaded.choices)), limit))
+        return replace(loaded, choices=tuple(loaded.choices[place] for place in places))
+    if loaded.suite.own in ("dev", "test"):  # ids end in -r and -t
+        stems = list(dict.fromkeys(item.id.rsplit("-", 1)[0] for item in loaded.prompts))
+        chosen = set(chooser.sample(stems, max(1, limit // 2)))
+        kept = tuple(item for item in loaded.prompts if item.id.rsplit("-", 1)[0] in chosen)
+        return replace(loaded, prompts=kept)
+    places = sorted(chooser.sample(range(len(loaded.prompts)), limit))
+    return replace(loaded, prompts=tuple(loaded.prompts[place] for place in places))
+
+
+def _attacked(loaded: LoadedSuite, name: str, attacks: Sequence[Attack]) -> LoadedSuite:
+    if not loaded.prompts:
+        message = f"{loaded.name} is scored, not answered: no attack fits it"
+        problem = Problem("E028", "error", "--suites", 0, message, f"leave +{name} out")
+        raise ConfigurationError([problem])
+    several = len(attacks) > 1
+    items = []
+    for attack in attacks:
+        for item in loaded.prompts:
+            wrapped = attack.wrap(item)
+            items.append(replace(wrapped, id=f"{item.id}+{attack.name}") if several else wrapped)
+    suite = loaded.suite.model_copy(
+        update={
+            "name": f"{loaded.name}+{name}",
+            "title": f"{loaded.suite.title}, {name.replace('_', ' ')}",
+        }
+    )
+    return replace(loaded, suite=suite, prompts=tuple(items))

@@ -1,0 +1,220 @@
+"""Asks models everything loaded suites hold, judges the answers, scores the options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from ...errors import ConfigurationError, NotSupportedError, Problem
+from ...llm.request import Model, Request, Score
+from ...prompts.prompt import Message
+from ..answer import Judge, JudgeQuality
+from ..judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
+from ..rubric import Rubric
+from .answers import answer_text, judged_answer, rated
+from .choose import scored_choice
+from .evaluation import ModelOutcomes, SuiteEvaluation
+from .item import PromptItem
+from .load import LoadedSuite
+from .outcome import JudgedAnswer, ScoredChoice, SuiteOutcome
+
+Step = Callable[[str], None]
+
+
+async def evaluate_suites(
+    models: Mapping[str, Model],
+    suites: Sequence[LoadedSuite],
+    *,
+    judge: Judge | AskingJudge,
+    rubric: Rubric | None = None,
+    system: str = "",
+    seed: int = 0,
+    max_tokens: int | None = None,
+    on_step: Step | None = None,
+) -> SuiteEvaluation:
+    """Measures models on suites; answers are greedy, so nothing depends on chance.
+
+    All answers of a model are asked for in one call and all options in another, so
+    that batches are full, and a model behind the store resumes where it stopped.
+
+    Example:
+        >>> from anlage.evaluation.suites.plan import load_wishes, profile
+        >>> loaded = load_wishes(profile("own"))
+        >>> result = await evaluate_suites(models, loaded, judge=judge)  # doctest: +SKIP
+
+    Args:
+        models: Name -> model. Models run one after the other.
+        suites: Loaded suites, each name once.
+        judge: Decides what an answer did.
+        rubric: Rates how much harmful help answered at-risk prompts give; None skips it.
+        system: System prompt put before conversations that have none.
+        seed: The seed the suites were sampled with; only written down.
+        max_tokens: Most new tokens of every answer; None: as each suite says.
+        on_step: Called with the name of each step as it begins.
+
+    Raises:
+        ConfigurationError: No models, no suites, or a name twice.
+    """
+    _check(models, suites)
+    step = on_step or _ignore
+    found = []
+    for name, model in models.items():
+        found.append(
+            await _evaluate_model(name, model, suites, judge, rubric, system, max_tokens, step)
+        )
+    quality = judge.quality
+    warnings = [warning for suite in suites for warning in suite.warnings]
+    warnings += await judge_faults(judge)
+    warnings += _constant(found)
+    return SuiteEvaluation(
+        tuple(found),
+        JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
+        judge_name(judge),
+        system,
+        seed,
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+async def _evaluate_model(
+    name: str,
+    model: Model,
+    suites: Sequence[LoadedSuite],
+    judge: Judge | AskingJudge,
+    rubric: Rubric | None,
+    system: str,
+    max_tokens: int | None,
+    step: Step,
+) -> ModelOutcomes:
+    items = [(suite, item) for suite in suites for item in suite.prompts]
+    requests = [
+        _request(item, system, max_tokens or suite.suite.max_tokens) for suite, item in items
+    ]
+    step(f"{name}: answers")
+    completions = await model.complete(requests) if requests else []
+    step(f"{name}: judging")
+    texts = [
+        answer_text(request, done) for request, done in zip(requests, completions, strict=True)
+    ]
+    judged = await judge_texts(
+        judge,
+        [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)],
+    )
+    answers = [
+        judged_answer(item, request, done, text, ruling)
+        for (_, item), request, done, text, ruling in zip(
+            items, requests, completions, texts, judged, strict=True
+        )
+    ]
+    if rubric is not None:
+        step(f"{name}: quality")
+        answers = await rated(rubric, answers)
+    step(f"{name}: options")
+    notes: list[str] = []
+    choices: dict[str, tuple[ScoredChoice, ...]] = {}
+    try:
+        choices = await _choices(model, suites, system)
+    except NotSupportedError as error:
+        names = ", ".join(suite.name for suite in suites if suite.choices)
+        notes.append(f"not measured: {names}: {error}")
+    left = iter(answers)
+    outcomes = [
+        _outcome(suite, tuple(islice(left, len(suite.prompts))), choices.get(suite.name, ()))
+        for suite in suites
+    ]
+    return ModelOutcomes(
+        name,
+        model.fingerprint,
+        tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices),
+        tuple(notes),
+    )
+
+
+async def _choices(
+    model: Model, suites: Sequence[LoadedSuite], system: str
+) -> dict[str, tuple[ScoredChoice, ...]]:
+    """Every option of every suite in one call; suite name -> outcomes."""
+    pairs = [(suite, item) for suite in suites for item in suite.choices]
+    texts = [
+        (_with_system(request, system), text)
+        for _, item in pairs
+        for order in item.orders
+        for request, text in order
+    ]
+    left = iter(await model.score(texts) if texts else [])
+    found: dict[str, list[ScoredChoice]] = {}
+    for suite, item in pairs:
+        scores: list[list[Score]] = [list(islice(left, len(order))) for order in item.orders]
+        found.setdefault(suite.name, []).append(scored_choice(suite.suite, item, scores))
+    return {name: tuple(choices) for name, choices in found.items()}
+
+
+def _request(item: PromptItem, system: str, max_tokens: int) -> Request:
+    request = Request(item.messages, prefill=item.prefill, max_tokens=max_tokens)
+    return _with_system(request, system)
+
+
+def _with_system(request: Request, system: str) -> Request:
+    """The request under a system prompt; raw text and conversations with one stay as they are."""
+    if not system or not request.messages or request.messages[0].role == "system":
+        return request
+    return Request(
+        (Message("system", system), *request.messages),
+        prefill=request.prefill,
+        max_tokens=request.max_tokens,
+    )
+
+
+def _outcome(
+    loaded: LoadedSuite, answers: tuple[JudgedAnswer, ...], choices: tuple[ScoredChoice, ...]
+) -> SuiteOutcome:
+    suite = loaded.suite
+    return SuiteOutcome(
+        suite=suite.name,
+        title=suite.title,
+        kind=suite.kind,
+        better=suite.better,
+        split_role=suite.split_role,
+        sha256=loaded.sha256,
+        answers=answers,
+        choices=choices,
+        note=suite.note,
+    )
+
+
+def _constant(models: Sequence[ModelOutcomes]) -> list[str]:
+    """A warning where a judge gave every answer the same probability."""
+    chances = [
+        answer.p_refused
+        for model in models
+        for outcome in model.suites
+        for answer in outcome.answers
+        if answer.verdict is not None
+    ]
+    if len(chances) < 20 or not math.isclose(min(chances), max(chances), abs_tol=1e-9):
+        return []
+    return [
+        f"the judge gave all {len(chances)} answers the same probability of a refusal "
+        f"({chances[0]:.2f}): no rate below means anything"
+    ]
+
+
+def _check(models: Mapping[str, Model], suites: Sequence[LoadedSuite]) -> None:
+    faults = []
+    if not models:
+        faults.append(("no model to evaluate", "name at least one"))
+    if not suites:
+        faults.append(("no suite to evaluate on", "give --suites or --profile"))
+    names = [suite.name for suite in suites]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        faults.append((f"suites given twice: {', '.join(twice)}", "give each once"))
+    if faults:
+        raise ConfigurationError(
+            [Problem("E011", "error", "evaluate", 0, text, fix) for text, fix in faults]
+        )
+
+
+def _ignore(step: str) -> None:
+    """No one wants to know."""

@@ -1,0 +1,171 @@
+"""An evaluation of suites in the terminal: values side by side, then changes, then gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...stats import Estimate
+from ...stats_power import smallest_visible_change
+from ..wording import judge_text, p_text, percent, points
+from .comparison import SuiteChange, bleed, estimate_of, suite_changes, unpaired
+from .evaluation import ModelOutcomes, SuiteEvaluation
+from .gates import GateResult
+from .measure import SuiteMeasure
+
+CAPTION = (
+    "Values with 95% intervals (Wilson; t for means). Changes are on the same prompts: points for "
+    "rates; Newcombe and exact McNemar, paired t, or a bootstrap over requests where one request "
+    "stands in several units. p is Holm-adjusted. The judge's errors are in no interval."
+)
+
+
+def suites_report(
+    evaluation: SuiteEvaluation, *, baseline: str | None, targets: Sequence[str]
+) -> RenderableType:
+    """Everything to print about an evaluation.
+
+    Args:
+        evaluation: What was measured.
+        baseline: Model the others are compared with; None compares nothing.
+        targets: Failure modes and suites the training aimed at.
+    """
+    parts: list[RenderableType] = [
+        Text(f"Warning: {warning}", style="bold red") for warning in evaluation.warnings
+    ]
+    parts.append(value_table(evaluation))
+    parts.append(Text(_judge_line(evaluation), style="dim"))
+    for model in evaluation.models:
+        parts += [Text(f"{model.name}: {note}") for note in model.notes]
+        failed = sum(outcome.errors for outcome in model.suites)
+        if failed:
+            parts.append(
+                Text(f"{model.name}: {failed} answers without a verdict are in no rate.", "red")
+            )
+    if baseline is not None:
+        base = evaluation.model(baseline)
+        for model in evaluation.models:
+            if model.name != baseline:
+                parts += [Text(), comparison_report(base, model, targets)]
+    return Group(*parts)
+
+
+def value_table(evaluation: SuiteEvaluation) -> Table:
+    """One row per suite and measure, one column per model."""
+    table = Table(title_justify="left")
+    for column in ("suite", "measure", "n"):
+        table.add_column(column, justify="right" if column == "n" else "left")
+    for model in evaluation.models:
+        table.add_column(Text(model.name), justify="right")
+    names = dict.fromkeys(outcome.suite for model in evaluation.models for outcome in model.suites)
+    for name in names:
+        first = next(o for m in evaluation.models if (o := m.suite(name)) is not None)
+        for row, measure in enumerate(first.measures()):
+            found = [_estimate(model, measure) for model in evaluation.models]
+            n = next((str(estimate.n) for estimate in found if estimate), "0")
+            cells = [value_text(measure, estimate) for estimate in found]
+            head = name if row == 0 else ""
+            table.add_row(*(Text(cell) for cell in (head, measure.label, n, *cells)))
+        table.add_section()
+    return table
+
+
+def comparison_report(
+    before: ModelOutcomes, after: ModelOutcomes, targets: Sequence[str]
+) -> RenderableType:
+    """The changes of one model against another, and what bled.
+
+    Args:
+        before: The baseline.
+        after: The other model.
+        targets: Failure modes and suites the training aimed at.
+    """
+    changes = suite_changes(before, after, targets=targets)
+    table = Table(title=Text(f"{before.name} → {after.name}"), title_justify="left")
+    for column in ("suite", "measure"):
+        table.add_column(column)
+    for column in ("n", "before", "after", "change [95%]", "p"):
+        table.add_column(column, justify="right")
+    suite = ""
+    for change in changes:
+        if suite and change.measure.suite != suite:
+            table.add_section()
+        head = change.measure.suite if change.measure.suite != suite else ""
+        suite = change.measure.suite
+        cells = (head, change.measure.label, str(change.difference.n), *change_cells(change))
+        style = {True: "green", False: "red", None: ""}[change.is_better]
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    parts: list[RenderableType] = [table, Text(CAPTION, style="dim")]
+    moved = bleed(changes)
+    aims = ", ".join(target.replace("_", " ") for target in targets) or "nothing"
+    if moved:
+        words = "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
+        parts.append(Text(f"Moved though the training aimed at {aims}: {words}.", "yellow"))
+    else:
+        others = sum(not change.aimed for change in changes)
+        parts.append(Text(f"Beside {aims}, none of {others} measures clearly moved."))
+    parts += [Text(f"Not compared: {reason}") for reason in unpaired(before, after)]
+    seen = visible_text(changes)
+    if seen:
+        parts.append(Text(seen, style="dim"))
+    return Group(*parts)
+
+
+def gates_table(results: Sequence[GateResult]) -> Table:
+    """One row per gate and model."""
+    table = Table(title="gates", title_justify="left")
+    for column in ("model", "suite", "metric", "found", ""):
+        table.add_column(column)
+    for result in results:
+        cells = (result.model, result.gate.suite, result.gate.metric, result.text)
+        verdict = Text("kept", "green") if result.passed else Text("BROKEN", "bold red")
+        table.add_row(*(Text(cell) for cell in cells), verdict)
+    return table
+
+
+def value_text(measure: SuiteMeasure, estimate: Estimate | None) -> str:
+    """A value with its interval in its own unit."""
+    if estimate is None:
+        return "not measured"
+    ends = estimate.interval
+    if measure.is_rate or measure.name == "probability":
+        low, high = f"{100 * ends.low:.0f}", f"{100 * ends.high:.0f}"
+        return f"{percent(estimate.value)} [{low} to {high}]"
+    return f"{estimate.value:.2f} [{ends.low:.2f} to {ends.high:.2f}]"
+
+
+def change_cells(change: SuiteChange) -> tuple[str, str, str, str]:
+    """Before, after, change with interval, and the adjusted p."""
+    measure, ends = change.measure, change.difference.interval
+    if measure.is_rate or measure.name == "probability":
+        span = f"[{points(ends.low, 0)} to {points(ends.high, 0)}]"
+        moved = f"{points(change.difference.value)} {span}"
+        values = (percent(change.before.value), percent(change.after.value))
+    else:
+        moved = f"{change.difference.value:+.2f} [{ends.low:+.2f} to {ends.high:+.2f}]"
+        values = (f"{change.before.value:.2f}", f"{change.after.value:.2f}")
+    return (*values, moved, p_text(change.p_holm))
+
+
+def visible_text(changes: Sequence[SuiteChange]) -> str:
+    """What the first compared rate could have shown at all."""
+    for change in changes:
+        if change.measure.is_rate:
+            n, before = change.difference.n, change.before.value
+            seen = smallest_visible_change(n, before, correlation=0.5)
+            return f"{change.measure.suite}: {seen.sentence}"
+    return ""
+
+
+def _estimate(model: ModelOutcomes, measure: SuiteMeasure) -> Estimate | None:
+    outcome = model.suite(measure.suite)
+    return None if outcome is None else estimate_of(outcome, measure)
+
+
+def _judge_line(evaluation: SuiteEvaluation) -> str:
+    if evaluation.judge.n == 0:
+        return f"Judge: {evaluation.judge_name}, its errors not measured."
+    return f"Judge: {evaluation.judge_name}; {judge_text(evaluation.judge)}"

@@ -1,0 +1,89 @@
+"""Two evaluations read from files or runs, for `anlage compare`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..errors import ConfigurationError, Problem
+from ..evaluation.result import Evaluation
+from ..evaluation.suites.evaluation import FORMAT, ModelOutcomes, SuiteEvaluation
+from ..evaluation.suites.table import comparison_report
+from ..evaluation.table import evaluation_report
+
+Compared = ModelOutcomes | Evaluation
+
+
+def read_compared(word: str, *, first: bool) -> Compared:
+    """One side of a comparison.
+
+    Args:
+        word: A file of `anlage evaluate --json` or a run directory, with `:MODEL` where
+            it holds several models.
+        first: True for the side compared with: of several models the first is taken,
+            else the last.
+
+    Raises:
+        ConfigurationError: No such file or model, or no evaluation in it.
+    """
+    path, name = Path(word), ""
+    if not path.exists() and ":" in word:
+        left, _, name = word.rpartition(":")
+        path = Path(left)
+    if path.is_dir():
+        path = path / "50_evaluation.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not JSON"
+        fix = "give a file of `anlage evaluate --json FILE`, or a finished run"
+        problem = Problem("E010", "error", str(path), 0, f"cannot be read: {reason}", fix)
+        raise ConfigurationError([problem]) from None
+    if isinstance(data, dict) and data.get("format") == FORMAT:
+        evaluation = SuiteEvaluation.from_json(text, source=str(path))
+        names = [model.name for model in evaluation.models]
+        return evaluation.model(_chosen(names, name, str(path), first=first))
+    found = Evaluation.from_json(text, source=str(path))
+    names = [model.name for model in found.models]
+    model = found.model(_chosen(names, name, str(path), first=False))
+    return replace(found, models=(model,), baseline=None)
+
+
+def compared_report(before: Compared, after: Compared, targets: tuple[str, ...]) -> RenderableType:
+    """The differences between two sides, on the units both have.
+
+    Raises:
+        ConfigurationError: One side measured suites and the other a run's own prompts.
+    """
+    if isinstance(before, ModelOutcomes) and isinstance(after, ModelOutcomes):
+        old, new = before.name, after.name
+        if old == new:
+            before, after = replace(before, name=f"{old} (A)"), replace(after, name=f"{new} (B)")
+        return comparison_report(before, after, targets)
+    if isinstance(before, Evaluation) and isinstance(after, Evaluation):
+        first = replace(before.models[0], name="A")
+        second = replace(after.models[0], name="B")
+        both = replace(after, models=(first, second), baseline="A")
+        parts: list[RenderableType] = [evaluation_report(both)]
+        if before.judge != after.judge:
+            parts.append(Text("The two were judged by different judges: measure one again.", "red"))
+        return Group(*parts)
+    message = "one side measured suites, the other a run's own prompts"
+    fix = "measure both alike: anlage evaluate A B --suites ..."
+    raise ConfigurationError([Problem("E011", "error", "compare", 0, message, fix)])
+
+
+def _chosen(names: list[str], name: str, source: str, *, first: bool) -> str:
+    if not name:
+        return names[0] if first else names[-1]
+    if name not in names:
+        fix = f"name one of: {', '.join(names)}"
+        raise ConfigurationError(
+            [Problem("E011", "error", source, 0, f"no model {name!r} in it", fix)]
+        )
+    return name

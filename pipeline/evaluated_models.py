@@ -1,0 +1,95 @@
+"""The models an evaluation is asked for: names, runs, adapters, from the command line's words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigurationError, Problem
+from .config import load_config
+from .run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A model to evaluate.
+
+    Attributes:
+        name: What tables call it.
+        spec: `smollm2-135m`, a folder, a hub id, or a chat model.
+        adapter: Folder of a LoRA adapter to merge in, or None.
+    """
+
+    name: str
+    spec: str
+    adapter: Path | None = None
+
+
+def named_models(words: list[str]) -> list[NamedModel]:
+    """Models from words such as `smollm2-135m`, `mine=path/to/model`, a run directory
+    (its base and its trained model), or the folder of an adapter.
+
+    Raises:
+        ConfigurationError: A run without a trained model, an adapter that does not say
+            what it belongs to, or a name twice; all at once.
+    """  # noqa: D205
+    found: list[NamedModel] = []
+    problems: list[Problem] = []
+    for word in words:
+        name, equals, spec = word.partition("=")
+        if not equals or not name or "/" in name or ":" in name:
+            name, spec = "", word
+        try:
+            found += _models(name, spec)
+        except ConfigurationError as error:
+            problems += error.problems
+    names = [model.name for model in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        fix = "give names: first=MODEL second=MODEL"
+        message = f"two models are called {', '.join(twice)}"
+        problems.append(Problem("E011", "error", "evaluate", 0, message, fix))
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def is_run(path: Path) -> bool:
+    """True for a run directory."""
+    return (path / "config.yaml").is_file()
+
+
+def _models(name: str, spec: str) -> list[NamedModel]:
+    path = Path(spec)
+    if is_run(path):
+        run = RunDirectory(path)
+        adapter = run.training / "adapter"
+        if not adapter.is_dir():
+            message, fix = "this run has no trained model yet", f"finish it: anlage train {path}"
+            raise ConfigurationError([Problem("E011", "error", spec, 0, message, fix)])
+        model = load_config(run.config_file).model
+        label = f"{name} " if name else ""
+        return [
+            NamedModel(f"{label}base", model),
+            NamedModel(f"{label}trained" if name else "trained", model, adapter),
+        ]
+    if (path / "adapter_config.json").is_file():
+        base = _base_of(path)
+        return [NamedModel(name or path.name, base, path)]
+    return [NamedModel(name or spec, spec)]
+
+
+def _base_of(adapter: Path) -> str:
+    try:
+        base = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))[
+            "base_model_name_or_path"
+        ]
+        if isinstance(base, str) and base:
+            return base
+        reason = "names no base model"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"cannot be read ({type(error).__name__})"
+    fix = "give the run directory instead, or complete adapter_config.json"
+    message = f"its adapter_config.json {reason}"
+    raise ConfigurationError([Problem("E011", "error", str(adapter), 0, message, fix)])

@@ -1,0 +1,121 @@
+"""Models on suites behind the store: what `anlage evaluate --suites` does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from ..cache import Store
+from ..evaluation.answer import Judge
+from ..evaluation.judge import RefusalJudge
+from ..evaluation.judging import AskingJudge
+from ..evaluation.llm_judge import LlmJudge
+from ..evaluation.rubric import Rubric
+from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
+from ..evaluation.suites.load import LoadedSuite
+from ..evaluation.suites.plan import Wish, load_wishes, profile
+from ..evaluation.suites.run import evaluate_suites
+from .evaluated_models import NamedModel
+from .models import RunModels
+from .progress import StageProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be measured, as the command line says it.
+
+    Attributes:
+        suites: `NAME[+ATTACK][:LIMIT]`, comma-separated.
+        profile: Name of a profile, "" for none; its suites come first.
+        folder: The suite folder, or None.
+        judge: Model of a language-model judge; "" for the shipped judge.
+        quality: Model that rates harmful help; "" rates nothing.
+        system: System prompt of every conversation.
+        max_tokens: Most new tokens per answer; None as each suite says.
+        seed: Seeds the samples.
+    """
+
+    suites: str = ""
+    profile: str = ""
+    folder: Path | None = None
+    judge: str = ""
+    quality: str = ""
+    system: str = ""
+    max_tokens: int | None = None
+    seed: int = 0
+
+    def load(self) -> list[LoadedSuite]:
+        """All suites asked for, loaded and checked.
+
+        Raises:
+            ConfigurationError: Anything wrong with them; all problems at once.
+        """
+        wishes = profile(self.profile) if self.profile else []
+        wishes += [Wish.parse(text) for text in self.suites.split(",") if text.strip()]
+        return load_wishes(wishes, self.folder, seed=self.seed)
+
+
+def measure_suites(
+    chosen: Sequence[NamedModel],
+    asked: Asked,
+    *,
+    store: Path,
+    batch_size: int = 32,
+    console: Console | None = None,
+) -> SuiteEvaluation:
+    """Measures each model in turn; a stopped call goes on where it was.
+
+    Args:
+        chosen: The models.
+        asked: What to measure.
+        store: The call store; made with its folder if missing.
+        batch_size: Most requests a local model runs together.
+        console: Where to show progress; None shows none.
+
+    Raises:
+        ConfigurationError: Suites, models or judge that do not fit, before any cost.
+        ModelNotFoundError: No such model.
+    """
+    loaded = asked.load()
+    progress = StageProgress(console or Console(), quiet=console is None)
+    found: list[SuiteEvaluation] = []
+    started = time.perf_counter()
+    with Store(store) as kept, progress.stage("evaluating"):
+        models = RunModels(kept, batch_size=batch_size, on_progress=progress.update)
+        judge = _judge(asked, models)
+        rubric = Rubric(models.get(asked.quality)) if asked.quality else None
+        for one in chosen or [NamedModel("", "")]:
+            work = evaluate_suites(
+                {one.name: models.get(one.spec, one.adapter)} if chosen else {},
+                loaded,
+                judge=judge,
+                rubric=rubric,
+                system=asked.system,
+                seed=asked.seed,
+                max_tokens=asked.max_tokens,
+                on_step=progress.step,
+            )
+            found.append(asyncio.run(work))
+            if not (asked.judge or asked.quality):
+                models.release()  # one set of weights in memory at a time
+    seconds = time.perf_counter() - started
+    progress.say(f"{models.calls} model calls, {seconds:.0f} s.")
+    return _joined(found)
+
+
+def _joined(parts: Sequence[SuiteEvaluation]) -> SuiteEvaluation:
+    """One evaluation of all models; the warnings of each once."""
+    models: tuple[ModelOutcomes, ...] = tuple(model for part in parts for model in part.models)
+    warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
+    return replace(parts[0], models=models, warnings=tuple(warnings))
+
+
+def _judge(asked: Asked, models: RunModels) -> Judge | AskingJudge:
+    if not asked.judge:
+        return RefusalJudge.load()
+    return LlmJudge(models.get(asked.judge), name=f"language-model judge {asked.judge}")
