@@ -29,11 +29,12 @@ from anlage.cache import Store
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message
-from anlage.trainer.assembly import compute_dtype, load_start
+from anlage.trainer.assembly import compute_dtype, load_start, plan_steps
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.quiet import quiet
 from anlage.trainer.soft_dpo import loss_arguments
 from anlage.trainer.train import train
+from transformers import TrainerCallback
 
 OPENINGS = (
     "I would rather not write that, since it could be used against someone.",
@@ -82,13 +83,32 @@ def make_pairs(count: int, filler: int) -> list[Pair]:
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds of one arm, loading left out."""
+    """Seconds of one arm, loading left out.
+
+    Attributes:
+        reference: Wall seconds of the reference pass.
+        training: Wall seconds of the steps.
+        per_step: Processor seconds of a step, the first left out: what other programs do
+            on the machine hardly moves them.
+    """
 
     reference: float
     training: float
+    per_step: float
+
+
+def per_step(marks: list[float]) -> float:
+    return (marks[-1] - marks[0]) / (len(marks) - 1) if len(marks) > 1 else float("nan")
 
 
 def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Time:
+    marks: list[float] = []
+    steps = plan_steps(len(pairs), config)
+
+    def note(done: int, total: int) -> None:
+        if total == steps:
+            marks.append(time.process_time())
+
     with tempfile.TemporaryDirectory() as folder:
         result = train(
             pairs,
@@ -96,9 +116,20 @@ def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Ti
             config=config,
             output=Path(folder) / "out",
             store=store,
-            on_progress=lambda done, total: None,
+            on_progress=note,
         )
-    return Time(result.reference_seconds, result.training_seconds)
+    return Time(result.reference_seconds, result.training_seconds, per_step(marks))
+
+
+class Clock(TrainerCallback):
+    """Notes the processor's time after each step."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Notes it."""
+        self.marks.append(time.process_time())
 
 
 def stock(pairs: list[Pair], model: str, config: TrainConfig, keep: Path | None = None) -> Time:
@@ -150,12 +181,14 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig, keep: Path | None 
                 task_type="CAUSAL_LM",
             ),
         )
+        clock = Clock()
+        trainer.add_callback(clock)
         prepared = time.perf_counter()
         trainer.train()
         trained = time.perf_counter()
         if keep is not None:
             trainer.model.save_pretrained(str(keep))
-    return Time(prepared - begun, trained - prepared)
+    return Time(prepared - begun, trained - prepared, per_step(clock.marks))
 
 
 def measure(size: str, model: str, count: int, arms: int) -> None:
@@ -176,12 +209,15 @@ def measure(size: str, model: str, count: int, arms: int) -> None:
     base = times["stock TRL"]
     base_speed = statistics.median(count / time.training for time in base)
     base_total = sum(time.reference + time.training for time in base)
+    base_cpu = statistics.median(time.per_step for time in base)
     for name, found in times.items():
         speed = statistics.median(count / time.training for time in found)
         total = sum(time.reference + time.training for time in found)
+        cpu = statistics.median(time.per_step for time in found)
         print(
-            f"| {size} | {name} | {speed:.2f} | {speed / base_speed:.2f} | "
-            f"{found[0].reference:.0f} | {total:.0f} | {base_total / total:.2f} |",
+            f"| {size} | {name} | {speed:.2f} | {speed / base_speed:.2f} | {cpu:.1f} | "
+            f"{base_cpu / cpu:.2f} | {found[0].reference:.0f} | {total:.0f} | "
+            f"{base_total / total:.2f} |",
             flush=True,
         )
 
@@ -199,8 +235,8 @@ def main() -> None:
         f"{given.pairs} pairs, {given.arms} arms, {compute_dtype(TrainConfig())}\n"
     )
     print(
-        "| size | trainer | pairs/s, median | ratio | reference s | all arms s | ratio |\n"
-        "|---|---|---|---|---|---|---|"
+        "| size | trainer | pairs/s, median | ratio | CPU s a step | ratio | reference s | "
+        "all arms s | ratio |\n|---|---|---|---|---|---|---|---|---|"
     )
     for size in given.size:
         measure(size, given.model, given.pairs, given.arms)
