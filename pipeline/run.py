@@ -25,10 +25,8 @@ from .reuse import adopt
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGES, stages_for
+from .stages import STAGE_NAMES, stages_for
 from .used_keys import open_store
-
-STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +142,12 @@ def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
             f"use one of: {', '.join(STAGE_NAMES)}",
         )
         raise ConfigurationError([problem])
+    stages = stages_for(config)
     wanted = STAGE_NAMES[: STAGE_NAMES.index(until) + 1]
-    return tuple(stage for stage in stages_for(config) if stage.name in wanted)
+    places = [place for place, s in enumerate(stages) if s.name.split("/")[0] in wanted]
+    if until == "pairs":  # those of round 1: later ones come after some training
+        places = [p for p in places if not any("training" in s.name for s in stages[:p])]
+    return stages[: places[-1] + 1]
 
 
 def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:

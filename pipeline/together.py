@@ -6,12 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..preferences.dataset import Pairs
-from ..preferences.selection import select
+from ..errors import NotSupportedError
 from ..trainer.processes import Processes
 from ..trainer.train import train
 from .config import check_config, load_config
+from .effect import is_plain, train_config
 from .run import run
+from .unit import units_of
+from .unit_data import pairs_for
 
 
 def train_together(config: Path, *, again: bool = False) -> Path:
@@ -29,13 +31,19 @@ def train_together(config: Path, *, again: bool = False) -> Path:
         The run directory.
 
     Raises:
+        NotSupportedError: The run has rounds, layers or monitors.
         RunDirectoryError: The run's pairs have not been built, or it is in use.
         ConfigurationError: The config is wrong.
     """
     group = Processes()
     loaded = load_config(config)
     check_config(loaded, str(config))
-    folder = Path(loaded.runs) / loaded.name
+    if not is_plain(loaded):
+        raise NotSupportedError(
+            "rounds, layers and monitors train in one process; run `anlage train` without a "
+            "launcher."
+        )
+    folder, (unit,) = Path(loaded.runs) / loaded.name, units_of(loaded)
     if group.is_main:
         console = Console()
         done = run(loaded, until="training", again=again, quiet=False, console=console)
@@ -43,10 +51,10 @@ def train_together(config: Path, *, again: bool = False) -> Path:
             group.from_main(lambda: False)
     elif group.from_main(bool):
         train(
-            select(Pairs.load(folder / "30_pairs.jsonl"), loaded.selection),
+            pairs_for(loaded, unit, folder),
             model=loaded.model,
-            config=loaded.training,
-            output=folder / "40_training",
+            config=train_config(loaded, None),
+            output=folder / unit.folder,
         )
     group.wait()
     return folder

@@ -154,17 +154,22 @@ def make_trainer(
             data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
             train_dataset=Dataset.from_list(list(rows)),
             processing_class=start.tokenizer,
-            peft_config=_lora(config) if config.adapts else None,
+            peft_config=adapter_config(config) if config.adapts else None,
         )
     trainer.soft_loss = config.soft_loss
     trainer.remove_callback(PrinterCallback)
-    policy: Any = trainer.model
-    for module in policy.modules():
-        if compute_dtype(config) == torch.bfloat16 and hasattr(module, "cast_input_dtype_enabled"):
-            # Adapter weights stay float32; autocast rounds them for each product, where
-            # PEFT would instead widen every activation to float32 and back.
-            module.cast_input_dtype_enabled = False
+    keep_adapter_narrow(trainer.model, config)
     return trainer
+
+
+def keep_adapter_narrow(model: Any, config: TrainConfig) -> None:
+    """Keeps PEFT from widening every activation to float32 and back.
+
+    Adapter weights stay float32; autocast rounds them for each product.
+    """
+    for module in model.modules():
+        if compute_dtype(config) == torch.bfloat16 and hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False
 
 
 @contextmanager
@@ -185,7 +190,8 @@ def _no_second_model() -> Iterator[None]:
         module.create_model_from_path = before
 
 
-def _lora(config: TrainConfig) -> Any:
+def adapter_config(config: TrainConfig) -> Any:
+    """PEFT's config of the adapter that is trained."""
     from peft import LoraConfig
 
     targets = config.target_modules
@@ -201,21 +207,36 @@ def _lora(config: TrainConfig) -> Any:
 def _arguments(config: TrainConfig, folder: Path) -> Any:
     from trl.trainer.dpo_config import DPOConfig
 
-    settings: dict[str, Any] = {
+    own: dict[str, Any] = {
+        "beta": config.beta,
+        "max_length": None,  # rows are measured beforehand and never cut
+        "precompute_ref_log_probs": True,
+        "disable_dropout": config.dropout == 0,
+    }
+    shared = trainer_arguments(config, folder)
+    return DPOConfig(**shared, **own, **loss_arguments(config.sft_weight, config.loss))
+
+
+def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """Arguments of transformers' trainer that do not depend on the loss.
+
+    Args:
+        config: The training's config.
+        folder: For checkpoints.
+    """
+    return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
         "num_train_epochs": config.epochs,
         "max_steps": config.max_steps or -1,
         "per_device_train_batch_size": config.batch_size,
         "gradient_accumulation_steps": config.gradient_accumulation,
-        "beta": config.beta,
         # A whole number is steps, a fraction is a share of them.
         "warmup_steps": config.warmup_ratio
         if config.warmup_steps is None and config.scheduler != "constant"
         else warmup_steps(0, config),
         "lr_scheduler_type": config.scheduler,
         "max_grad_norm": config.max_grad_norm,
-        "max_length": None,  # rows are measured beforehand and never cut
         "seed": config.seed,
         "data_seed": config.seed,
         "save_strategy": "steps",
@@ -229,8 +250,6 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "ddp_find_unused_parameters": False,
         "gradient_checkpointing": config.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "precompute_ref_log_probs": True,
-        "disable_dropout": config.dropout == 0,
         "remove_unused_columns": False,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
@@ -238,4 +257,3 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "report_to": "none",
         "push_to_hub": False,
     }
-    return DPOConfig(**settings, **loss_arguments(config.sft_weight, config.loss))

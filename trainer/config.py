@@ -24,6 +24,11 @@ Loss = Literal[
 ]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
+Reference = Literal["initial", "previous"]
+"""Where a training goes on from an earlier one. `initial`: the reference is the model before
+any training; the anchor never moves. `previous`: the model as this training finds it; the
+anchor follows."""
+
 NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads", "gradient_checkpointing"})
 """Fields that may differ when a stopped training is continued."""
 
