@@ -54,8 +54,9 @@ def _write(model: Any, tokenizer: Any | None, whole: dict[str, Any] | None, targ
 def _as_before(trainer: Any) -> None:
     """Gives a model that came from memory back without adapter, checkpointing and FlexAttention."""
     model = trainer.model
-    if trainer.attention_before:
-        use_attention(causal_model(trainer), trainer.attention_before)
+    own = getattr(trainer, "attention_before", "")  # a trainer of lessons has none
+    if own:
+        use_attention(causal_model(trainer), own)
     if trainer.args.gradient_checkpointing:
         model.gradient_checkpointing_disable()
         if hasattr(model, "disable_input_require_grads"):
