@@ -10,15 +10,17 @@ from .cli_critic import app as critic
 from .cli_injection import injection
 from .cli_review import review
 from .cli_runs import app as runs
+from .cli_stories import app as stories
 from .cli_study import app as study
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic`, `confounds`, `review`, `runs` and `study`."""
+    """Adds `cache`, `critic`, `confounds`, `review`, `runs`, `stories` and `study`."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
     app.command()(confounds)
     app.command()(review)
     app.add_typer(runs, name="runs")
+    app.add_typer(stories, name="stories")
     app.add_typer(study, name="study")
