@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..cache import Store
-from ..errors import AnlageError, BudgetError, ConfigurationError, Problem
+from ..errors import AnlageError, BudgetError, ConfigurationError, Problem, RunDirectoryError
 from ..evaluation.result import Evaluation
 from ..llm.budget import Budget
 from ..llm.prices import load_prices
@@ -183,6 +183,8 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     if not forced and manifest.is_fresh(stage.name, key):
         context.progress.say(f"[dim]{stage.name:<13} unchanged[/dim]")
         return False
+    if stage.name != "training":
+        _refuse_several_processes(stage.name, context)
     manifest.forget(stage.name)
     donor = None if forced else adopt(context.run.path, stage.name, key)
     if donor is not None:
@@ -199,3 +201,14 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=calls)
     context.progress.say(f"{stage.name:<13} {seconds:6.1f} s  {summary}")
     return True
+
+
+def _refuse_several_processes(name: str, context: Context) -> None:
+    """Under a launcher only training runs: every process would ask the models again."""
+    from ..trainer.processes import launched
+
+    if launched() > 1:
+        raise RunDirectoryError(
+            f"{context.run.path} has no finished stage `{name}`, and several processes only train. "
+            "Run `anlage pairs CONFIG` in one process first, then the launcher again."
+        )

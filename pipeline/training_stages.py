@@ -88,6 +88,9 @@ def _inputs(context: Context, unit: Unit) -> dict[str, str]:
 
 
 def _execute(context: Context, unit: Unit) -> str:
+    from ..trainer.processes import Processes
+
+    Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
     context.models.release()  # the trainer loads its own copy; do not hold two
     config, run = context.config, context.run.path
     earlier = units_of(config)[: unit.place]

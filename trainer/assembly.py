@@ -19,6 +19,8 @@ from .processes import on_cpu
 from .quantised import quantised
 from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
 
+WARMUP_ADVICE = "Lower warmup_steps, warmup_ratio or batch_size, or train longer"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -41,19 +43,42 @@ def plan_steps(pairs: int, config: TrainConfig, processes: int = 1) -> int:
         TrainingError: Warm-up would take all of them, so that the rate never
             reaches `learning_rate`.
     """
-    batches = math.ceil(pairs / (config.batch_size * processes))
-    per_epoch = math.ceil(batches / config.gradient_accumulation)
-    steps = per_epoch * config.epochs
-    steps = min(steps, config.max_steps) if config.max_steps else steps
-    warmup = math.ceil(steps * config.warmup_ratio)
-    if config.scheduler != "constant" and warmup >= steps:
-        raise TrainingError(
-            f"warm-up takes {warmup} of {steps} steps ({pairs} pairs, batch_size "
-            f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
-            f"{config.epochs}), so nothing is learned at the full rate. Lower warmup_ratio or "
-            "batch_size, or train longer."
-        )
+    steps = _steps(pairs, config, processes)
+    reason = why_never_full_rate(pairs, config, processes)
+    if reason:
+        raise TrainingError(f"{reason}. {WARMUP_ADVICE}.")
     return steps
+
+
+def warmup_steps(steps: int, config: TrainConfig) -> int:
+    """Steps in which the rate rises from 0, whatever the training's length."""
+    if config.scheduler == "constant":
+        return 0
+    if config.warmup_steps is not None:
+        return config.warmup_steps
+    return math.ceil(steps * config.warmup_ratio)
+
+
+def why_never_full_rate(pairs: int, config: TrainConfig, processes: int = 1) -> str:
+    """Why the rate never reaches `learning_rate`, in one sentence; "" if it does."""
+    steps = _steps(pairs, config, processes)
+    warmup = warmup_steps(steps, config)
+    if warmup < max(steps, 1):
+        return ""
+    highest = config.learning_rate * (steps - 1) / warmup if steps else 0.0
+    many = "s" if steps != 1 else ""
+    return (
+        f"the learning rate is never above {highest:g}, because warm-up takes {warmup} steps and "
+        f"the whole training is {steps} step{many} long ({pairs} pairs, batch_size "
+        f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
+        f"{config.epochs})"
+    )
+
+
+def _steps(pairs: int, config: TrainConfig, processes: int) -> int:
+    batches = math.ceil(pairs / (config.batch_size * processes))
+    steps = math.ceil(batches / config.gradient_accumulation) * config.epochs
+    return min(steps, config.max_steps) if config.max_steps else steps
 
 
 def compute_dtype(config: TrainConfig) -> torch.dtype:
@@ -189,7 +214,7 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "disable_dropout": config.dropout == 0,
     }
     shared = trainer_arguments(config, folder)
-    return DPOConfig(**shared, **own, **loss_arguments(config.sft_weight))
+    return DPOConfig(**shared, **own, **loss_arguments(config.sft_weight, config.loss))
 
 
 def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
@@ -206,7 +231,10 @@ def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
         "max_steps": config.max_steps or -1,
         "per_device_train_batch_size": config.batch_size,
         "gradient_accumulation_steps": config.gradient_accumulation,
-        "warmup_steps": 0 if config.scheduler == "constant" else config.warmup_ratio,
+        # A whole number is steps, a fraction is a share of them.
+        "warmup_steps": config.warmup_ratio
+        if config.warmup_steps is None and config.scheduler != "constant"
+        else warmup_steps(0, config),
         "lr_scheduler_type": config.scheduler,
         "max_grad_norm": config.max_grad_norm,
         "seed": config.seed,
