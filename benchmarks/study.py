@@ -132,7 +132,7 @@ def simulated(
     return arms[0], arms[1]
 
 
-def power(draws: int = 1000) -> None:
+def power(draws: int = 500) -> None:
     """False positives, power against the plan's figure, coverage of both intervals."""
     generator = random.Random(1)
     prompts, sd = 60, 0.05

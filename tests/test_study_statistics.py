@@ -112,12 +112,14 @@ def test_sentences_and_orientation(tmp_path: Path) -> None:
     (up,) = compare(results, DEFENDED)
     assert up.verdict == "higher"
     assert "b: defended was higher than in a (+" in sentence(up)
-    assert "arms differ from a in defended (points): b higher" in headline(results, [up])
+    both = "All 2 arms differ from a in defended (points): b higher by"
+    assert both in headline(results, [up, up])
+    assert headline(results, [up]) == sentence(up)
     (down,) = compare(simulated(plan, {"b": -0.35}, random.Random(1)), DEFENDED)
     assert down.verdict == "lower"
     (none,) = compare(simulated(plan, {}, random.Random(1)), DEFENDED)
     assert "no clear difference" in sentence(none)
-    assert "not evidence that they are equal" in headline(results, [none])
+    assert "not evidence that they are equal" in headline(results, [none, none])
 
 
 def test_undeclared_comparisons_claim_nothing(tmp_path: Path) -> None:
