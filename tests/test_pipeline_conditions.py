@@ -159,7 +159,7 @@ def test_the_two_orders_differ_in_order_only() -> None:
         (
             {"limit": 2, "epochs": 1},
             "T001",
-            "warm-up takes 1 steps and the whole training is 1 step long",
+            "the whole training is 1 step long",
         ),
         ({"themes": ["shadwo"]}, "N002", "its themes are"),
     ],
