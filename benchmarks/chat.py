@@ -103,6 +103,14 @@ async def ours(url: str, texts: list[str]) -> None:
         assert store.count("call") == len(texts) + len(warm)
 
 
+async def distilabel(python: str, url: str, texts: list[str]) -> None:
+    script = str(ROOT / "benchmarks" / "chat_distilabel.py")
+    number = texts[0].split()[1]
+    command = [python, script, url, str(len(texts)), number]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+    RATES.append(float(done.stdout.split()[-1]))
+
+
 RATES: list[float] = []
 WAYS: dict[str, Callable[[str, list[str]], Awaitable[None]]] = {
     "bare ainvoke, 1 client": lambda url, texts: bare(url, texts, 1),
@@ -135,7 +143,10 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=0, help="Only this: memory over N calls.")
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--distilabel", default="", help="A Python that has distilabel 1.5.3.")
     chosen = parser.parse_args()
+    if chosen.distilabel:
+        WAYS["distilabel"] = lambda url, texts: distilabel(chosen.distilabel, url, texts)
     if chosen.memory:
         with server(0.0) as url:
             asyncio.run(memory(url, chosen.memory, max(1, chosen.memory // 10)))
