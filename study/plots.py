@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..pipeline.report_plots import COLOURS, MARKERS
-from ..pipeline.report_plots import _figure as new_figure
-from ..pipeline.report_plots import _style as plot_style
-from ..pipeline.report_plots import _svg as to_svg
+from ..pipeline.report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
 from .comparison import Comparison
 from .outcome import OutcomeSpec
 
