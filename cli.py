@@ -98,6 +98,13 @@ def train(
     again: Annotated[bool, typer.Option(help="Train even if nothing changed.")] = False,
 ) -> None:
     """Train on the pairs (and make what is missing)."""
+    from .trainer.processes import launched
+
+    if launched() > 1:
+        from .pipeline.together import train_together
+
+        train_together(_config_file(config), again=again)
+        return
     _run_until(config, "training", again=again)
 
 

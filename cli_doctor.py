@@ -31,11 +31,14 @@ def doctor(
 
 def _show(found: Diagnosis, console: Console) -> None:
     if found.row:
-        console.print("One row as it is trained: the loss looks at the [bold green]green[/] part.")
-        text = Text()
+        console.print("One row as it is trained; the loss looks at what stands between ⟦ and ⟧.")
+        text, inside = Text(), False
         for token in found.row:
+            if token.trained != inside:
+                text.append("⟦" if token.trained else "⟧", style="bold")
+                inside = token.trained
             text.append(token.text, style="bold green" if token.trained else "dim")
-        console.print(text)
+        console.print(text.append("⟧" if inside else "", style="bold"))
         trained = sum(token.trained for token in found.row)
         console.print(f"\n{len(found.row)} tokens, {trained} of them trained.", highlight=False)
     if found.need is not None:

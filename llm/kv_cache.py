@@ -60,3 +60,8 @@ def make_cache(config: Any) -> Any:
         make: Any = BlockLayer  # untyped in transformers
         cache.layers = [make() for _ in cache.layers]
     return cache
+
+
+def in_blocks(cache: Any) -> bool:
+    """True if all layers of a cache attend to everything, so that rows can share a prefix."""
+    return all(isinstance(layer, BlockLayer) for layer in cache.layers)

@@ -53,7 +53,7 @@ class LocalModel:
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.batch_size = batch_size
-        self._stop_ids = _stop_ids(model, tokenizer)
+        self.stop_ids = _stop_ids(model, tokenizer)
         self._fingerprint = fingerprint or combine(
             {"state": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
         )
@@ -158,7 +158,7 @@ class LocalModel:
     def _decode(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[None]:
         for row in rows:  # a second attempt starts anew
             row.tokens, row.logprobs, row.finish = [], [], ""
-        decode(self.model, self.tokenizer, list(rows), self._stop_ids, stopped)
+        decode(self.model, self.tokenizer, list(rows), self.stop_ids, stopped)
         return [None] * len(rows)
 
     def _score(

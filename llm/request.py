@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from ..prompts.prompt import Message
@@ -60,9 +60,15 @@ class Request:
     schema: str = ""
     stop: tuple[str, ...] = ()
 
+    def plain(self) -> dict[str, object]:
+        """Every field as plain data: what `asdict` gives, without its deep copies."""
+        found: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
+        found["messages"] = [{"role": m.role, "content": m.content} for m in self.messages]
+        return found
+
     def key(self, fingerprint: str) -> str:
         """Cache key: SHA-256 (hex) of the model's fingerprint and every field."""
-        payload = json.dumps([fingerprint, asdict(self)], sort_keys=True, ensure_ascii=False)
+        payload = json.dumps([fingerprint, self.plain()], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(payload.encode()).hexdigest()
 
 

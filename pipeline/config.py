@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ..archetypes.validation import validation_problems
 from ..archetypes.yaml_file import load_yaml
@@ -19,6 +26,8 @@ from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
+from .conditions import Conditions
+from .layer import LayerConfig, missing_data
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -124,6 +133,14 @@ class RunConfig(BaseModel):
     `evaluation.system`, the model as it is against the model under that prompt."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured."""
+    rounds: int = Field(default=1, ge=1, le=20)
+    """How often to draft, critique, revise and train, each time with the model of the round
+    before."""
+    layers: tuple[LayerConfig, ...] | None = Field(default=None, min_length=1)
+    """Stretches of training, in order; null for one on all pairs. Each round runs them all."""
+    conditions: Conditions | None = None
+    """Moisture, cover and room: what the training is given and watched for. Null: nothing is
+    watched, unless there are rounds or layers, which healthy conditions hold for."""
     chat: ChatSettings = ChatSettings()
     """How chat models are called; may change between two starts of a run, too."""
     budget: BudgetLimits = BudgetLimits()
@@ -139,6 +156,22 @@ class RunConfig(BaseModel):
                 "beginning with a letter or digit"
             )
         return name
+
+    @field_validator("layers")
+    @classmethod
+    def _own_names(cls, layers: tuple[LayerConfig, ...] | None) -> tuple[LayerConfig, ...] | None:
+        names = [layer.name for layer in layers or ()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"layer names occur twice: {', '.join(twice)}; give each its own")
+        return layers
+
+    @model_validator(mode="after")
+    def _a_teacher_has_a_name(self) -> RunConfig:
+        room = self.conditions.room if self.conditions else None
+        if room and room.critique == "teacher" and self.critic is None:
+            raise ValueError("`conditions.room.critique` is teacher, but no `critic` is named")
+        return self
 
     @property
     def critic_model(self) -> str:
@@ -192,6 +225,7 @@ def check_config(config: RunConfig, source: str) -> None:
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    problems += missing_data(config.layers or (), source)
     if config.pairs.builder == "teacher" and config.teacher is None:
         message = "`pairs.builder` is teacher, but there is no `teacher`"
         fix = "name a stronger model in `teacher`, or take another builder"

@@ -17,14 +17,17 @@ from .stage import (
     probe_pairs,
     system_prompt,
 )
+from .training_stages import round_weights
 
 
 def evaluation_inputs(context: Context) -> dict[str, str]:
     """Name -> hash of everything the measurement depends on."""
     folder = Path(__file__).parents[1] / "evaluation"
-    untrained = context.config.untrained
+    weights = {} if context.config.untrained else round_weights(context.config, context.run.path)
+    before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
     return {
-        "adapter": "" if untrained else hash_path(context.run.training / "adapter"),
+        **before,
+        "adapter": hash_path(weights["trained"]) if weights else "",
         "system": hash_data(system_prompt(context.config)),
         "model": context.models.identity(context.config.model),
         "prompts": hash_prompts(evaluation_prompts(context.config)),
@@ -37,13 +40,15 @@ def evaluation_inputs(context: Context) -> dict[str, str]:
 def measure(context: Context) -> Evaluation:
     """Base and trained model on the config's evaluation prompts, with the probe.
 
-    An untrained run measures the base alone or, with a system prompt, with and without it.
+    With rounds, the model after each round before the last is measured, too. An untrained
+    run measures the base alone or, with a system prompt, with and without it.
     """
     config, system = context.config, system_prompt(context.config)
     base = context.models.get(config.model)
     if not config.untrained:
-        trained = context.models.get(config.model, context.run.training / "adapter")
-        return _measured(context, {"base": base, "trained": trained}, "base", system)
+        weights = round_weights(config, context.run.path)
+        trained = {name: context.models.trained(config.model, at) for name, at in weights.items()}
+        return _measured(context, {"base": base, **trained}, "base", system)
     plain = _measured(context, {"base": base}, None, "")
     if not system:
         return plain

@@ -127,6 +127,17 @@ class RunModels:
         weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
         return CachedModel(weighed, self.store, on_progress=self.on_progress)
 
+    def trained(self, spec: str, weights: Path) -> CachedModel:
+        """A model after training: the base with its adapter, or the whole model in a folder.
+
+        Args:
+            spec: The base.
+            weights: The `adapter` or `model` folder that training left.
+        """
+        if weights.name == "model":
+            return self.get(str(weights))
+        return self.get(spec, weights)
+
     def release(self) -> None:
         """Frees the memory of all models; the count of their calls is kept."""
         self._released_calls = self.calls

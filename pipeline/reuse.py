@@ -39,7 +39,7 @@ def adopt(run: Path, stage: str, key: str) -> str | None:
     Raises:
         RunDirectoryError: They cannot be written.
     """
-    if stage not in _SHARED:
+    if stage.split("/")[0] not in _SHARED:
         return None
     for file in sorted(run.parent.glob("*/manifest.json")):
         if file.parent == run:
@@ -51,7 +51,10 @@ def adopt(run: Path, stage: str, key: str) -> str | None:
             outputs = tuple(donor.stages[stage].outputs)
         except (OSError, ValueError, KeyError, TypeError):
             continue  # a damaged neighbour is no neighbour
-        _copy(file.parent, run, (_SHARED[stage],) if _SHARED[stage] else outputs)
+        folder = _SHARED[stage.split("/")[0]]
+        if folder is not None and "/" in stage:  # one layer's
+            folder = Path(outputs[0]).parent.as_posix()
+        _copy(file.parent, run, (folder,) if folder else outputs)
         return file.parent.name
     return None
 

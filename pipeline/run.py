@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..cache import Store
-from ..errors import AnlageError, BudgetError, ConfigurationError, Problem
+from ..errors import AnlageError, BudgetError, ConfigurationError, Problem, RunDirectoryError
 from ..evaluation.result import Evaluation
 from ..llm.budget import Budget
 from ..llm.prices import load_prices
@@ -25,10 +25,8 @@ from .reuse import adopt
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGES, stages_for
+from .stages import STAGE_NAMES, stages_for
 from .used_keys import open_store
-
-STAGE_NAMES = tuple(stage.name for stage in STAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +142,12 @@ def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
             f"use one of: {', '.join(STAGE_NAMES)}",
         )
         raise ConfigurationError([problem])
+    stages = stages_for(config)
     wanted = STAGE_NAMES[: STAGE_NAMES.index(until) + 1]
-    return tuple(stage for stage in stages_for(config) if stage.name in wanted)
+    places = [place for place, s in enumerate(stages) if s.name.split("/")[0] in wanted]
+    if until == "pairs":  # those of round 1: later ones come after some training
+        places = [p for p in places if not any("training" in s.name for s in stages[:p])]
+    return stages[: places[-1] + 1]
 
 
 def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:
@@ -181,6 +183,8 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     if not forced and manifest.is_fresh(stage.name, key):
         context.progress.say(f"[dim]{stage.name:<13} unchanged[/dim]")
         return False
+    if stage.name != "training":
+        _refuse_several_processes(stage.name, context)
     manifest.forget(stage.name)
     donor = None if forced else adopt(context.run.path, stage.name, key)
     if donor is not None:
@@ -197,3 +201,14 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=calls)
     context.progress.say(f"{stage.name:<13} {seconds:6.1f} s  {summary}")
     return True
+
+
+def _refuse_several_processes(name: str, context: Context) -> None:
+    """Under a launcher only training runs: every process would ask the models again."""
+    from ..trainer.processes import launched
+
+    if launched() > 1:
+        raise RunDirectoryError(
+            f"{context.run.path} has no finished stage `{name}`, and several processes only train. "
+            "Run `anlage pairs CONFIG` in one process first, then the launcher again."
+        )

@@ -152,12 +152,14 @@ def locked(run: RunDirectory) -> Iterator[None]:
 
 
 _ADJUSTABLE = frozenset({"budget", "chat"})
+_ADDED = {"rounds": 1, "layers": None, "conditions": None}
+"""Keys that runs of earlier versions lack, and what they mean there."""
 
 
 def _identity(text: str) -> dict[str, object]:
     """The part of a config that says what the run is; what it may spend, and how fast, does not."""
     data = yaml.safe_load(text)
-    return {key: value for key, value in data.items() if key not in _ADJUSTABLE} if data else {}
+    return {k: v for k, v in {**_ADDED, **(data or {})}.items() if k not in _ADJUSTABLE}
 
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> str:

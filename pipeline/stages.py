@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
-from ..critic.gate import Gate
-from .casting import cast_of
 from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
 from .measurement import evaluation_inputs, measure
-from .memory import return_memory
+from .pairs_stage import pairs_stage
 from .stage import (
     Context,
     Stage,
@@ -18,9 +16,8 @@ from .stage import (
     compile_for,
     hash_data,
     hash_labelled,
-    hash_prompts,
-    training_prompts,
 )
+from .training_stages import training_stages
 
 # --- constitution
 
@@ -64,80 +61,6 @@ def _make_calibration(context: Context) -> str:
     return result.reason
 
 
-# --- pairs
-
-
-def _pairs_inputs(context: Context) -> dict[str, str]:
-    config, identity = context.config, context.models.identity
-    return {
-        "constitution": load_constitution(context.run.constitution).hash,
-        "prompts": hash_prompts(training_prompts(context.config)),
-        "policy": identity(config.model),
-        "critic": identity(config.critic_model),
-        "comparator": identity(config.comparator_model),
-        "teacher": identity(config.teacher) if config.teacher else "",
-        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
-    }
-
-
-def _make_pairs(context: Context) -> str:
-    from ..preferences.builder import get_builder
-    from ..preferences.confounds import confounds
-
-    config = context.config
-    result = asyncio.run(
-        get_builder(config.pairs.builder)(
-            training_prompts(config),
-            load_constitution(context.run.constitution),
-            context.models.get(config.model),
-            context.models.get(config.critic_model),
-            config.pairs,
-            cast=cast_of(context),
-            on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
-            on_attempts=context.progress.attempts,
-        )
-    )
-    result.pairs.save(context.run.pairs)
-    write_json(context.run.outcomes, result.outcomes.to_json())
-    write_json(context.run.confounds, confounds(result.pairs))
-    kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
-    return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
-
-
-# --- training
-
-
-def _training_settings(config: RunConfig) -> object:
-    settings = config.training.model_dump(mode="json")
-    chosen = config.selection
-    return settings if chosen.is_all else [settings, chosen.model_dump(mode="json")]
-
-
-def _training_inputs(context: Context) -> dict[str, str]:
-    return {
-        "pairs": hash_path(context.run.pairs),
-        "model": context.models.identity(context.config.model),
-    }
-
-
-def _make_training(context: Context) -> str:
-    from ..preferences.dataset import Pairs
-    from ..preferences.selection import select
-    from ..trainer.train import train
-
-    context.models.release()  # the trainer loads its own copy; do not hold two
-    result = train(
-        select(Pairs.load(context.run.pairs), context.config.selection),
-        model=context.config.model,
-        config=context.config.training,
-        output=context.run.training,
-        store=context.models.store,
-        on_progress=context.progress.update,
-    )
-    return_memory()
-    return f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
-
-
 # --- evaluation
 
 
@@ -151,6 +74,9 @@ def _make_evaluation(context: Context) -> str:
 
 _REPORTED = (
     "config.yaml",
+    "40_training/forgetting.json",
+    "40_training/checks.jsonl",
+    "40_training/conditions.jsonl",
     "10_constitution.yaml",
     "20_calibration.json",
     "30_pairs.jsonl",
@@ -171,69 +97,57 @@ def _make_report(context: Context) -> str:
     return str(write_report(context.run.path))
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage(
-        "constitution",
-        "compiling archetypes",
-        1,
-        ("10_constitution.yaml",),
-        lambda config: config.archetypes.model_dump(mode="json"),
-        _constitution_inputs,
-        _make_constitution,
-    ),
-    Stage(
-        "calibration",
-        "measuring the critic",
-        1,
-        ("20_calibration.json",),
-        lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
-        _calibration_inputs,
-        _make_calibration,
-    ),
-    Stage(
-        "pairs",
-        "building pairs",
-        2,
-        ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"),
-        lambda config: config.pairs.model_dump(mode="json"),
-        _pairs_inputs,
-        _make_pairs,
-    ),
-    Stage(
-        "training",
-        "training",
-        1,
-        ("40_training/adapter", "40_training/metrics.jsonl", "40_training/reference.json"),
-        _training_settings,
-        _training_inputs,
-        _make_training,
-    ),
-    Stage(
-        "evaluation",
-        "evaluating before and after",
-        1,
-        ("50_evaluation.json",),
-        lambda config: config.evaluation.model_dump(mode="json"),
-        evaluation_inputs,
-        _make_evaluation,
-    ),
-    Stage(
-        "report",
-        "writing the report",
-        1,
-        ("60_report.html",),
-        lambda config: None,
-        _report_inputs,
-        _make_report,
-    ),
+_CONSTITUTION = Stage(
+    "constitution",
+    "compiling archetypes",
+    1,
+    ("10_constitution.yaml",),
+    lambda config: config.archetypes.model_dump(mode="json"),
+    _constitution_inputs,
+    _make_constitution,
 )
-"""All stages in order; each reads what the ones before it left."""
+_CALIBRATION = Stage(
+    "calibration",
+    "measuring the critic",
+    1,
+    ("20_calibration.json",),
+    lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
+    _calibration_inputs,
+    _make_calibration,
+)
+_EVALUATION = Stage(
+    "evaluation",
+    "evaluating before and after",
+    1,
+    ("50_evaluation.json",),
+    lambda config: config.evaluation.model_dump(mode="json"),
+    evaluation_inputs,
+    _make_evaluation,
+)
+_REPORT = Stage(
+    "report",
+    "writing the report",
+    1,
+    ("60_report.html",),
+    lambda config: None,
+    _report_inputs,
+    _make_report,
+)
 
-_NEED_TRAINING = frozenset({"calibration", "pairs", "training"})
+STAGE_NAMES = ("constitution", "calibration", "pairs", "training", "evaluation", "report")
+"""What a run can be stopped after; rounds and layers have stages of their own in between."""
 
 
 def stages_for(config: RunConfig) -> tuple[Stage, ...]:
-    """The stages a run goes through: without training, only what measures the model."""
-    if not config.untrained:
-        return STAGES
-    return tuple(stage for stage in STAGES if stage.name not in _NEED_TRAINING)
+    """The stages a run goes through, in order; each reads what the ones before it left.
+
+    Without training, only what measures the model.
+    """
+    if config.untrained:
+        return (_CONSTITUTION, _EVALUATION, _REPORT)
+    rounds = tuple(
+        stage
+        for number in range(config.rounds)
+        for stage in (pairs_stage(config, number), *training_stages(config, number))
+    )
+    return (_CONSTITUTION, _CALIBRATION, *rounds, _EVALUATION, _REPORT)

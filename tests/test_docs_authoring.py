@@ -121,6 +121,12 @@ def test_what_stands_below_a_command_is_what_it_prints(
     )
 
 
+def test_the_config_of_the_tutorial_is_the_one_that_is_shipped() -> None:
+    text = (ROOT / "docs" / "authoring.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{(ROOT / 'examples' / 'healer.yaml').read_text(encoding='utf-8')}```" in text
+    assert "HEALER_" not in text
+
+
 def test_the_comparison_notices_a_changed_line() -> None:
     printed = ["one", "two 2", "three"]
     assert not differs(["one", "..."], printed)

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,11 @@ def test_kill_then_resume_repeats_no_stored_call_and_ends_alike(tmp_path: Path) 
     assert resumed.stdout == whole.stdout
     plan = batches(tmp_path / "whole")
     assert after == plan[len(plan) - len(after) :]  # the same batches, not new ones
+
+
+def test_a_requests_plain_form_is_that_of_its_fields() -> None:
+    request = Request(
+        (Message("system", "a"), Message("user", "b")), "x", 0.5, 0.9, 7, 3, 2, '{"a": 1}', ("\n",)
+    )
+    plain = json.loads(json.dumps(request.plain()))
+    assert plain == json.loads(json.dumps(asdict(request)))

@@ -119,7 +119,7 @@ def test_a_stop_string_ends_the_answer(model: LocalModel) -> None:
 def test_the_end_of_turn_token_ends_the_answer(folder: Path) -> None:
     model = LocalModel.load(folder, dtype="float32")
     tokens = by_hand(model, ask(TEXTS[0]))
-    model._stop_ids = frozenset({tokens[6]})
+    model.stop_ids = frozenset({tokens[6]})
     [answer] = run(model, [ask(TEXTS[0])])
     assert answer.text == model.tokenizer.decode(tokens[: tokens.index(tokens[6])])
     assert answer.finish == "stop"

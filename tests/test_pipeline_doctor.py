@@ -32,13 +32,23 @@ def test_a_healthy_config_shows_a_row_and_ends_well(tmp_path: Path) -> None:
     assert "Nothing found" in done.output
     assert "60 pairs (stand-ins" in done.output
     assert "<|im_start|>assistant" in done.output
+    shown = done.output.replace("\n", " ")
+    marked = shown[shown.index("⟦I can help") + 1 : shown.rindex("⟧")]
+    assert marked.endswith("<|im_end|>")
+    assert "<|im_start|>" not in marked
 
 
-def test_one_step_at_rate_zero_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    path = write(tmp_path, "{batch_size: 60, epochs: 1}")
+@pytest.mark.parametrize("changes", ["warmup_steps: 500", "warmup_ratio: 0.1"])
+def test_one_step_at_rate_zero_is_refused_in_one_sentence(tmp_path: Path, changes: str) -> None:
+    path = write(tmp_path, f"{{batch_size: 60, epochs: 1, {changes}}}")
     done = CliRunner().invoke(app, ["doctor", str(path)])
     assert done.exit_code == 2
-    assert "warm-up takes 1 of 1 steps" in done.output
+    warmup = 500 if "500" in changes else 1
+    (line,) = [line for line in done.output.splitlines() if "T001" in line]
+    assert (
+        f"the learning rate is never above 0, because warm-up takes {warmup} steps and the whole "
+        "training is 1 step long"
+    ) in line
 
 
 def test_an_unknown_model(tmp_path: Path) -> None:

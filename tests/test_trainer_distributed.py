@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ CPU = Path(__file__).parents[1] / "examples/accelerate/cpu.yaml"
 
 # Trains like the parent; a rank's own files say what it did. Waits where it is told to.
 CHILD = """
-import json, sys, time
+import json, os, sys, time
 from pathlib import Path
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.processes import Processes
@@ -32,13 +33,14 @@ from anlage.trainer.train import train
 
 pairs, model, output, config, wait_at = sys.argv[1:]
 rank = Processes().index
+Path(f"{output}.pid{rank}").write_text(str(os.getpid()))
 told = []
 
 def note(done, total):
     told.append((done, total))
     if done == int(wait_at):
         Path(output, "waiting").touch()
-        time.sleep(60)
+        time.sleep(600)
 
 result = train(pairs, model=model, output=output, on_progress=note,
                config=TrainConfig(**json.loads(config)))
@@ -100,16 +102,19 @@ def test_two_processes_killed_and_resumed_train_what_one_does(
     train(pairs, model=model, config=config, output=one, on_progress=quietly)
     half = tiny_config(batch_size=2, gradient_accumulation=2)
     child = two_processes(setting, two, half, wait_at=3)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (two / "waiting").exists():
         assert child.poll() is None, "the processes ended by themselves"
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    for rank in range(2):  # the launcher gives them sessions of their own
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int((tmp_path / f"two.pid{rank}").read_text()), signal.SIGKILL)
     assert (two / "checkpoints/checkpoint-2/complete.json").exists()
 
-    assert two_processes(setting, two, half).wait(timeout=120) == 0
+    assert two_processes(setting, two, half).wait(timeout=300) == 0
     # Only the main process tells; both return the result.
     told, steps = json.loads((tmp_path / "two.rank0.json").read_text())
     assert told == [[10, 10], [3, 4], [4, 4]]
@@ -121,4 +126,6 @@ def test_two_processes_killed_and_resumed_train_what_one_does(
         assert float((weights[0][name] - weights[1][name]).abs().max()) < 1e-4, name
     with Store(two / "reference.sqlite") as store:
         assert store.count("reference") == 10
+    for output in (one, two):
+        assert json.loads((output / "result.json").read_text())["layout"] == "prompts shared"
     assert json.loads((two / "training.json").read_text())["config"]["processes"] == 2

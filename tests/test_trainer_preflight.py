@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anlage.llm.loading import best_dtype
+import torch
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Message, Prompt
 from anlage.trainer.assembly import load_start
@@ -91,7 +91,12 @@ def test_warm_up_that_takes_every_step(tokenizer: Any) -> None:
     config = healthy_config(batch_size=32, epochs=1)
     (problem,) = preflight(healthy(), tokenizer, config)
     assert (problem.code, problem.severity) == ("T001", "error")
-    assert "warm-up takes 1 of 1 steps" in problem.message
+    assert "never above 0, because warm-up takes 1 steps" in problem.message
+    longer = healthy_config(batch_size=8, epochs=1, warmup_steps=500)
+    (problem,) = preflight(healthy(), tokenizer, longer)
+    # Four steps: the last runs at 3/500 of 1e-3.
+    assert "never above 6e-06, because warm-up takes 500 steps" in problem.message
+    assert codes(healthy(), tokenizer, healthy_config(warmup_steps=2)) == {}
 
 
 def test_a_rate_that_stays_near_zero(tokenizer: Any) -> None:
@@ -103,6 +108,8 @@ def test_rates_are_those_of_the_schedule_by_hand() -> None:
     linear = TrainConfig(learning_rate=1.0, scheduler="linear", warmup_ratio=0.2)
     expected = [0, 0.5, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
     assert learning_rates(10, linear) == pytest.approx(expected)
+    steps = TrainConfig(learning_rate=1.0, scheduler="linear", warmup_steps=2)
+    assert learning_rates(10, steps) == pytest.approx(expected)
     constant = TrainConfig(learning_rate=0.5, scheduler="constant")
     assert learning_rates(3, constant) == [0.5, 0.5, 0.5]
 
@@ -177,8 +184,10 @@ def test_a_prompt_that_is_measured_on(tokenizer: Any) -> None:
     assert "dev-1" in found[0].message
 
 
-@pytest.mark.skipif(str(best_dtype()) == "torch.float32", reason="no bfloat16 here: no trap")
-def test_float32_where_bfloat16_is_native(tokenizer: Any) -> None:
+def test_float32_where_bfloat16_is_native(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anlage.trainer.preflight.best_dtype", lambda: torch.float32)
+    assert codes(healthy(), tokenizer, healthy_config(dtype="float32")) == {}
+    monkeypatch.setattr("anlage.trainer.preflight.best_dtype", lambda: torch.bfloat16)
     assert codes(healthy(), tokenizer, healthy_config(dtype="float32")) == {"T009": "warning"}
 
 
@@ -195,5 +204,12 @@ def test_memory_grows_with_what_it_should(folder: Path, tokenizer: Any) -> None:
     assert large.weights == small.weights
     full = memory_need(shape, rows, tiny_config(method="full"))
     assert full.trained == 12 * shape.parameters  # gradient and two moments, float32
+    saving = memory_need(shape, rows, tiny_config(gradient_checkpointing=True))
+    assert saving.activations < memory_need(shape, rows, tiny_config()).activations
+    halved = memory_need(shape, rows, tiny_config(method="full"), split=2)
+    assert halved.trained == full.trained / 2
+    four_bits = memory_need(shape, rows, tiny_config(method="qlora"))
+    assert four_bits.weights < small.weights
+    assert four_bits.trained == small.trained
     plain = memory_need(shape, rows, tiny_config(share_prompts=False))
     assert plain.activations > memory_need(shape, rows, tiny_config()).activations

@@ -48,8 +48,10 @@ def quietly(done: int, total: int) -> None:
     """Takes progress without drawing a bar."""
 
 
-def start_child(setting: tuple[str, Path], output: Path, wait_at: int) -> subprocess.Popen[bytes]:
-    config = json.dumps(tiny_config().model_dump(mode="json"))
+def start_child(
+    setting: tuple[str, Path], output: Path, wait_at: int, method: str = "lora"
+) -> subprocess.Popen[bytes]:
+    config = json.dumps(tiny_config(method=method).model_dump(mode="json"))
     arguments = [str(setting[1]), setting[0], str(output), config, str(wait_at)]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments])
     deadline = time.monotonic() + 120
@@ -65,7 +67,40 @@ def lines(output: Path) -> list[dict[str, Any]]:
 
 
 def weights(output: Path) -> bytes:
-    return (output / "adapter" / "adapter_model.safetensors").read_bytes()
+    (file,) = [*output.glob("adapter/*.safetensors"), *output.glob("model/*.safetensors")]
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [
+        ("full", 3),
+        *(pytest.param("lora", step, marks=pytest.mark.slow) for step in (1, 2, 3, 4, 6)),
+        *(pytest.param("full", step, marks=pytest.mark.slow) for step in (1, 6)),
+    ],
+)
+def test_killed_at_any_step(
+    setting: tuple[str, Path], tmp_path: Path, method: str, step: int
+) -> None:
+    model, pairs = setting
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    config = tiny_config(method=method)
+    train(pairs, model=model, config=config, output=whole, on_progress=quietly)
+    child = start_child(setting, killed, step, method)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    told: list[int] = []
+    train(
+        pairs,
+        model=model,
+        config=config,
+        output=killed,
+        on_progress=lambda done, total: told.append(done) if total == 6 else None,
+    )
+    # A checkpoint is written every second step, after the report of that step.
+    assert told == list(range((step - 1) // 2 * 2 + 1, 7))
+    assert weights(killed) == weights(whole)
+    assert lines(killed) == lines(whole)
 
 
 def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(

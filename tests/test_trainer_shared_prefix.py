@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from anlage.trainer.assembly import load_start, make_trainer
-from anlage.trainer.logps import choose_layout, completion_logps
+from anlage.trainer.layout import choose_layout
+from anlage.trainer.logps import completion_logps
 from anlage.trainer.quiet import quiet
 from anlage.trainer.result import TrainedModel
 from anlage.trainer.rows import tokenize
-from anlage.trainer.shared_prefix import share_prompts, why_not_shared
+from anlage.trainer.shared_prefix import dense_mask, share_prompts, why_not_shared
 from anlage.trainer.soft_dpo import soft_dpo_loss
 from anlage.trainer.train import train
 from safetensors.torch import load_file
@@ -48,19 +49,50 @@ def test_layout_by_hand() -> None:
         "completion_mask": torch.tensor([[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]]),
     }
     rows = share_prompts(batch)
-    assert rows.ids.tolist() == [[1, 2, 3, 4, 5, 6]]
-    assert rows.positions.tolist() == [[0, 1, 2, 3, 4, 2]]
-    assert rows.predictors.tolist() == [1, 2, 3, 1]
-    assert rows.targets.tolist() == [3, 4, 5, 6]
-    assert rows.owners.tolist() == [0, 0, 0, 1]
-    assert rows.mask[0, 0].int().tolist() == [
-        [1, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0],
-        [1, 1, 1, 1, 1, 0],
-        [1, 1, 0, 0, 0, 1],
+    # 1 | 2 3 4 5 | 2 6: the prompt's last token stands in front of both answers.
+    assert rows.ids.tolist() == [[1, 2, 3, 4, 5, 2, 6]]
+    assert rows.positions.tolist() == [[0, 1, 2, 3, 4, 1, 2]]
+    assert rows.labels.tolist() == [[-100, 3, 4, 5, -100, 6, -100]]
+    assert rows.owners.tolist() == [[0, 0, 0, 0, 0, 1, 0]]
+    assert dense_mask(rows)[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0, 0],
+        [1, 1, 1, 1, 0, 0, 0],
+        [1, 1, 1, 1, 1, 0, 0],
+        [1, 0, 0, 0, 0, 1, 0],
+        [1, 0, 0, 0, 0, 1, 1],
     ]
+
+
+def test_two_pairs_in_a_row_by_hand() -> None:
+    batch = {
+        # prompt 1 2 with chosen 3 and rejected 4; prompt 5 6 with chosen 7 8 and rejected 9
+        "input_ids": torch.tensor([[1, 2, 3, 0], [5, 6, 7, 8], [1, 2, 4, 0], [5, 6, 9, 0]]),
+        "attention_mask": torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 0]]),
+        "completion_mask": torch.tensor([[0, 0, 1, 0], [0, 0, 1, 1], [0, 0, 1, 0], [0, 0, 1, 0]]),
+    }
+    rows = share_prompts(batch, pairs_per_row=2)
+    assert rows.ids.tolist() == [[1, 2, 3, 2, 4, 5, 6, 7, 8, 6, 9]]
+    assert rows.positions.tolist() == [[0, 1, 2, 1, 2, 0, 1, 2, 3, 1, 2]]
+    assert rows.labels.tolist() == [[-100, 3, -100, 4, -100, -100, 7, 8, -100, 9, -100]]
+    assert rows.owners.tolist() == [[0, 0, 0, 2, 0, 0, 1, 1, 0, 3, 0]]
+    mask = dense_mask(rows)[0, 0]
+    assert not mask[5:, :5].any()  # the second pair never looks at the first
+    assert mask[9].int().tolist() == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0]
+
+
+def test_padding_sees_itself_and_nothing_sees_it() -> None:
+    batch = {
+        "input_ids": torch.tensor([[1, 2, 3], [5, 6, 7], [1, 2, 4], [5, 6, 9]]),
+        "attention_mask": torch.tensor([[1, 1, 1]] * 4),
+        "completion_mask": torch.tensor([[0, 1, 1], [0, 0, 1], [0, 1, 1], [0, 0, 1]]),
+    }
+    rows = share_prompts(batch)  # the first pair is longer by one
+    assert rows.pairs.tolist() == [[0] * 6, [1] * 5 + [-1]]
+    mask = dense_mask(rows)[1, 0]
+    assert mask[5].int().tolist() == [0, 0, 0, 0, 0, 1]
+    assert not mask[:5, 5].any()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
@@ -69,18 +101,60 @@ def test_same_losses_and_gradients_as_plain_rows(model: str, tmp_path: Path, met
     refs = [{**row, "ref_chosen_logps": -150.0, "ref_rejected_logps": -149.0} for row in rows]
     batch = trainer.data_collator(refs)
     found = []
-    for shared in (False, True):
-        trainer.shares_prompts = shared
+    for shared, per_row in ((False, 1), (True, 1), (True, 4)):
+        trainer.shares_prompts, trainer.pairs_per_row = shared, per_row
         trainer.model.zero_grad()
         loss = trainer._compute_loss(trainer.model, batch, False)
         loss.backward()
         grads = [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
         logps, _ = completion_logps(trainer, trainer.model, batch)
         found.append((loss.item(), grads, logps.detach()))
-    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
-    torch.testing.assert_close(found[0][2], found[1][2], atol=1e-3, rtol=1e-5)
-    for plain, shared in zip(found[0][1], found[1][1], strict=True):
-        torch.testing.assert_close(plain, shared, atol=1e-5, rtol=1e-3)
+    loss, gradients, expected = found[0]
+    for other_loss, other_gradients, logps in found[1:]:
+        assert other_loss == pytest.approx(loss, abs=1e-5)
+        torch.testing.assert_close(logps, expected, atol=1e-3, rtol=1e-5)
+        for plain, shared in zip(gradients, other_gradients, strict=True):
+            torch.testing.assert_close(plain, shared, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("per_row", [1, 3])
+def test_in_bfloat16_the_mean_difference_is_small(model: str, tmp_path: Path, per_row: int) -> None:
+    trainer, rows = build(model, tmp_path, count=24, dtype="bfloat16")
+    batch = trainer.data_collator(
+        [{**row, "ref_chosen_logps": 0.0, "ref_rejected_logps": 0.0} for row in rows]
+    )
+    with torch.no_grad():
+        plain, tokens = completion_logps(trainer, trainer.model, batch)
+        trainer.shares_prompts, trainer.pairs_per_row = True, per_row
+        shared, _ = completion_logps(trainer, trainer.model, batch)
+    per_token = (plain - shared) / tokens
+    assert float(per_token.abs().max()) > 0  # rounding is there, so the bounds say something
+    assert abs(float(per_token.mean())) < 2e-3
+    assert float(per_token.abs().max()) < 5e-2
+
+
+@pytest.mark.parametrize("per_row", [1, 4])
+def test_one_pass_through_the_wrapped_model_gives_the_same(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, per_row: int
+) -> None:
+    """What several processes and GPUs do: TRL's fused output layer on shared rows."""
+    trainer, rows = build(model, tmp_path)
+    batch = trainer.data_collator(
+        [{**row, "ref_chosen_logps": -150.0, "ref_rejected_logps": -149.0} for row in rows]
+    )
+    found = []
+    for shared in (False, True):
+        trainer.shares_prompts, trainer.pairs_per_row = shared, per_row
+        if shared:
+            monkeypatch.setattr("anlage.trainer.logps.runs_direct", lambda trainer: False)
+        trainer.model.zero_grad()
+        trainer._compute_loss(trainer.model, batch, False).backward()
+        gradients = [p.grad.clone() for p in trainer.model.parameters() if p.requires_grad]
+        logps, _ = completion_logps(trainer, trainer.model, batch)
+        found.append((logps.detach(), gradients))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-3, rtol=1e-5)
+    for direct, wrapped in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(direct, wrapped, atol=1e-5, rtol=1e-3)
 
 
 def test_the_rejected_answer_does_not_see_the_chosen_one(model: str, tmp_path: Path) -> None:
@@ -102,11 +176,13 @@ def test_the_rejected_answer_does_not_see_the_chosen_one(model: str, tmp_path: P
 def test_one_pass_of_eight_pairs_equals_eight_passes_of_one(model: str, tmp_path: Path) -> None:
     pairs = [make_pair(n, weight=1 + n / 4, p_chosen=0.6 + n / 30) for n in range(8)]
     weights = []
-    for number, (size, passes, share) in enumerate([(8, 1, True), (1, 8, True), (8, 1, False)]):
+    ways = [(8, 1, True, 1), (1, 8, True, 1), (8, 1, False, 1), (8, 1, True, 4)]
+    for number, (size, passes, share, per_row) in enumerate(ways):
         config = tiny_config(
             batch_size=size,
             gradient_accumulation=passes,
             share_prompts=share,
+            pairs_per_row=per_row,
             epochs=1,
             scheduler="constant",
         )
@@ -118,7 +194,8 @@ def test_one_pass_of_eight_pairs_equals_eight_passes_of_one(model: str, tmp_path
             on_progress=lambda done, total: None,
         )
         assert result.steps == 1
-        assert result.layout.startswith("prompts shared" if share else "plain batches")
+        packed = ", 4 pairs in a row" if per_row > 1 else ""
+        assert result.layout.startswith(f"prompts shared{packed}" if share else "plain batches")
         weights.append(load_file(result.path / "adapter_model.safetensors"))
     assert any(value.abs().max() > 0 for name, value in weights[0].items() if "lora_B" in name)
     for other in weights[1:]:
@@ -152,7 +229,7 @@ def test_a_model_that_ignores_the_mask_is_found_out(
         return forward(**given)
 
     monkeypatch.setattr(decoder, "forward", deaf)
-    monkeypatch.setattr("anlage.trainer.logps.why_not_shared", lambda model: "")
+    monkeypatch.setattr("anlage.trainer.layout.why_not_shared", lambda model: "")
     assert choose_layout(trainer, rows).startswith("plain batches: shared prompts change log-probs")
     assert not trainer.shares_prompts
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from anlage.trainer.assembly import load_start, make_trainer
+from anlage.trainer.layout import choose_layout
 from anlage.trainer.logps import completion_logps
 from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 from anlage.trainer.soft_dpo import soft_dpo_loss
+from anlage.trainer.train import train
 
 from .helpers_tiny_model import make_tiny_model
 from .helpers_training import make_pairs, tiny_config
@@ -97,6 +99,32 @@ def test_certain_labels_give_trls_own_loss_and_gradient(
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("loss", ["hinge", "ipo", "apo_zero", "discopop", "sigmoid_norm"])
+def test_other_losses_are_trls_own(model: str, tmp_path: Path, loss: str) -> None:
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    _, trainer, batch = trainer_and_batch(model, tmp_path / "out", loss=loss)
+    assert trainer.loss_types == [loss, "sft"]
+    compute: Any = DPOTrainer._compute_loss
+    stock = {k: v for k, v in batch.items() if k not in ("p_chosen", "weight")}
+    expected = compute(trainer, trainer.model, stock, False)
+    ours = trainer._compute_loss(trainer.model, {**batch, "weight": 2 * batch["weight"]}, False)
+    torch.testing.assert_close(ours, expected)
+    assert choose_layout(trainer, trainer.train_dataset.to_list()).endswith("loss is TRL's own")
+
+
+def test_another_loss_trains(model: str, tmp_path: Path) -> None:
+    result = train(
+        make_pairs(4),
+        model=model,
+        config=tiny_config(loss="ipo", epochs=1, warmup_ratio=0.0),
+        output=tmp_path / "out",
+        on_progress=lambda done, total: None,
+    )
+    assert result.layout == "plain batches: the loss is TRL's own"
+    assert result.steps == 1
+
+
 def test_weight_and_label_of_each_row_reach_the_loss(model: str, tmp_path: Path) -> None:
     _, trainer, batch = trainer_and_batch(model, tmp_path / "out")
     first = float(trainer._compute_loss(trainer.model, batch, False))
@@ -129,7 +157,7 @@ def test_direct_and_fused_log_probs_agree(
 ) -> None:
     _, trainer, batch = trainer_and_batch(model, tmp_path / "out")
     direct, _ = completion_logps(trainer, trainer.model, batch)
-    monkeypatch.setattr("anlage.trainer.logps._runs_direct", lambda trainer: False)
+    monkeypatch.setattr("anlage.trainer.logps.runs_direct", lambda trainer: False)
     fused, _ = completion_logps(trainer, trainer.model, batch)
     torch.testing.assert_close(direct, fused, atol=1e-3, rtol=1e-5)
 

@@ -19,6 +19,8 @@ from .processes import on_cpu
 from .quantised import quantised
 from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
 
+WARMUP_ADVICE = "Lower warmup_steps, warmup_ratio or batch_size, or train longer"
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -41,19 +43,42 @@ def plan_steps(pairs: int, config: TrainConfig, processes: int = 1) -> int:
         TrainingError: Warm-up would take all of them, so that the rate never
             reaches `learning_rate`.
     """
-    batches = math.ceil(pairs / (config.batch_size * processes))
-    per_epoch = math.ceil(batches / config.gradient_accumulation)
-    steps = per_epoch * config.epochs
-    steps = min(steps, config.max_steps) if config.max_steps else steps
-    warmup = math.ceil(steps * config.warmup_ratio)
-    if config.scheduler != "constant" and warmup >= steps:
-        raise TrainingError(
-            f"warm-up takes {warmup} of {steps} steps ({pairs} pairs, batch_size "
-            f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
-            f"{config.epochs}), so nothing is learned at the full rate. Lower warmup_ratio or "
-            "batch_size, or train longer."
-        )
+    steps = _steps(pairs, config, processes)
+    reason = why_never_full_rate(pairs, config, processes)
+    if reason:
+        raise TrainingError(f"{reason}. {WARMUP_ADVICE}.")
     return steps
+
+
+def warmup_steps(steps: int, config: TrainConfig) -> int:
+    """Steps in which the rate rises from 0, whatever the training's length."""
+    if config.scheduler == "constant":
+        return 0
+    if config.warmup_steps is not None:
+        return config.warmup_steps
+    return math.ceil(steps * config.warmup_ratio)
+
+
+def why_never_full_rate(pairs: int, config: TrainConfig, processes: int = 1) -> str:
+    """Why the rate never reaches `learning_rate`, in one sentence; "" if it does."""
+    steps = _steps(pairs, config, processes)
+    warmup = warmup_steps(steps, config)
+    if warmup < max(steps, 1):
+        return ""
+    highest = config.learning_rate * (steps - 1) / warmup if steps else 0.0
+    many = "s" if steps != 1 else ""
+    return (
+        f"the learning rate is never above {highest:g}, because warm-up takes {warmup} steps and "
+        f"the whole training is {steps} step{many} long ({pairs} pairs, batch_size "
+        f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
+        f"{config.epochs})"
+    )
+
+
+def _steps(pairs: int, config: TrainConfig, processes: int) -> int:
+    batches = math.ceil(pairs / (config.batch_size * processes))
+    steps = math.ceil(batches / config.gradient_accumulation) * config.epochs
+    return min(steps, config.max_steps) if config.max_steps else steps
 
 
 def compute_dtype(config: TrainConfig) -> torch.dtype:
@@ -129,17 +154,22 @@ def make_trainer(
             data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
             train_dataset=Dataset.from_list(list(rows)),
             processing_class=start.tokenizer,
-            peft_config=_lora(config) if config.adapts else None,
+            peft_config=adapter_config(config) if config.adapts else None,
         )
     trainer.soft_loss = config.soft_loss
     trainer.remove_callback(PrinterCallback)
-    policy: Any = trainer.model
-    for module in policy.modules():
-        if compute_dtype(config) == torch.bfloat16 and hasattr(module, "cast_input_dtype_enabled"):
-            # Adapter weights stay float32; autocast rounds them for each product, where
-            # PEFT would instead widen every activation to float32 and back.
-            module.cast_input_dtype_enabled = False
+    keep_adapter_narrow(trainer.model, config)
     return trainer
+
+
+def keep_adapter_narrow(model: Any, config: TrainConfig) -> None:
+    """Keeps PEFT from widening every activation to float32 and back.
+
+    Adapter weights stay float32; autocast rounds them for each product.
+    """
+    for module in model.modules():
+        if compute_dtype(config) == torch.bfloat16 and hasattr(module, "cast_input_dtype_enabled"):
+            module.cast_input_dtype_enabled = False
 
 
 @contextmanager
@@ -160,7 +190,8 @@ def _no_second_model() -> Iterator[None]:
         module.create_model_from_path = before
 
 
-def _lora(config: TrainConfig) -> Any:
+def adapter_config(config: TrainConfig) -> Any:
+    """PEFT's config of the adapter that is trained."""
     from peft import LoraConfig
 
     targets = config.target_modules
@@ -176,18 +207,36 @@ def _lora(config: TrainConfig) -> Any:
 def _arguments(config: TrainConfig, folder: Path) -> Any:
     from trl.trainer.dpo_config import DPOConfig
 
-    settings: dict[str, Any] = {
+    own: dict[str, Any] = {
+        "beta": config.beta,
+        "max_length": None,  # rows are measured beforehand and never cut
+        "precompute_ref_log_probs": True,
+        "disable_dropout": config.dropout == 0,
+    }
+    shared = trainer_arguments(config, folder)
+    return DPOConfig(**shared, **own, **loss_arguments(config.sft_weight, config.loss))
+
+
+def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """Arguments of transformers' trainer that do not depend on the loss.
+
+    Args:
+        config: The training's config.
+        folder: For checkpoints.
+    """
+    return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
         "num_train_epochs": config.epochs,
         "max_steps": config.max_steps or -1,
         "per_device_train_batch_size": config.batch_size,
         "gradient_accumulation_steps": config.gradient_accumulation,
-        "beta": config.beta,
-        "warmup_steps": 0 if config.scheduler == "constant" else config.warmup_ratio,
+        # A whole number is steps, a fraction is a share of them.
+        "warmup_steps": config.warmup_ratio
+        if config.warmup_steps is None and config.scheduler != "constant"
+        else warmup_steps(0, config),
         "lr_scheduler_type": config.scheduler,
         "max_grad_norm": config.max_grad_norm,
-        "max_length": None,  # rows are measured beforehand and never cut
         "seed": config.seed,
         "data_seed": config.seed,
         "save_strategy": "steps",
@@ -201,8 +250,6 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "ddp_find_unused_parameters": False,
         "gradient_checkpointing": config.gradient_checkpointing,
         "gradient_checkpointing_kwargs": {"use_reentrant": False},
-        "precompute_ref_log_probs": True,
-        "disable_dropout": config.dropout == 0,
         "remove_unused_columns": False,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": False,
@@ -210,4 +257,3 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "report_to": "none",
         "push_to_hub": False,
     }
-    return DPOConfig(**settings, **loss_arguments(config.sft_weight))

@@ -8,7 +8,26 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["auto", "bfloat16", "float32"]
+Loss = Literal[
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "nca_pair",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sigmoid_norm",
+]
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+Reference = Literal["initial", "previous"]
+"""Where a training goes on from an earlier one. `initial`: the reference is the model before
+any training; the anchor never moves. `previous`: the model as this training finds it; the
+anchor follows."""
 
 NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads", "gradient_checkpointing"})
 """Fields that may differ when a stopped training is continued."""
@@ -64,6 +83,10 @@ class TrainConfig(BaseModel):
     reached the first word of an answer, where a small model decides to refuse or not.
     """
 
+    loss: Loss = "sigmoid"
+    """`sigmoid` is DPO with soft labels. The others are TRL's own, with its batches: labels and
+    weights of pairs are then not used, and prompts not shared."""
+
     soft_loss: Literal["cross_entropy", "geometric"] = "cross_entropy"
     """How a label's uncertainty enters the loss: binary cross-entropy, or GDPO's geometric form."""
 
@@ -73,12 +96,19 @@ class TrainConfig(BaseModel):
     share_prompts: bool = True
     """Compute a prompt once for both answers, where the model can; the same up to rounding."""
 
+    pairs_per_row: int = Field(default=1, ge=1)
+    """Pairs packed in one row where prompts are shared, so that less is padded; the same up to
+    rounding. On a CPU 4 at most."""
+
     gradient_checkpointing: bool = False
     """Keep only each layer's input for the backward pass and compute the rest again: the same
     result, about a third slower, in far less memory."""
 
     warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps in which the rate rises linearly from 0, in [0, 1)."""
+
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """The same as a number of steps; None for `warmup_ratio`. At least one step must follow."""
 
     scheduler: Scheduler = "cosine"
     """How the rate goes on after warm-up."""

@@ -22,6 +22,11 @@ _PER_TOKEN_AND_LAYER = 20.0
 feed-forward's: norms, projections, attention, and what LoRA keeps of each input."""
 
 
+_NF4_BYTES = 4.127 / 8
+"""Bytes of a weight in 4-bit NormalFloat with its scales quantised once more (Dettmers et al.
+2023, section 3). Embeddings stay in the compute type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Sizes of a decoder, from its config.json.
@@ -98,32 +103,45 @@ def _parameters(path: Path) -> int:
     return count
 
 
-def memory_need(shape: Shape, rows: Sequence[dict[str, Any]], config: TrainConfig) -> MemoryNeed:
+def memory_need(
+    shape: Shape, rows: Sequence[dict[str, Any]], config: TrainConfig, *, split: int = 1
+) -> MemoryNeed:
     """Estimates the peak of one process.
 
     The peak is one forward and backward pass over the `batch_size` longest pairs:
-    rows of a batch are kept together until its backward pass. Not covered: gradient
-    checkpointing, several processes, fragmentation beyond what the factors hold
-    (fitted on SmolLM2-135M on a CPU; see benchmarks/memory.md).
+    rows of a batch are kept together until its backward pass. With gradient checkpointing
+    each layer keeps its input only, and one layer at a time is computed again. Not covered:
+    fragmentation beyond what the factors hold (fitted on SmolLM2-135M on a CPU; see
+    benchmarks/memory.md), and moving optimizer or weights to the machine's memory.
 
     Args:
         shape: The model's sizes.
         rows: Tokenized pairs (`rows.tokenize`).
         config: How it will be trained.
+        split: Processes that weights, gradients and optimizer are split over (FSDP,
+            DeepSpeed ZeRO-3). Each still holds one whole layer while it computes it.
     """
     value = 2 if compute_dtype(config) == torch.bfloat16 else 4
     lengths = sorted((_tokens(row, config.share_prompts) for row in rows), reverse=True)
     answers = sorted((len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows), reverse=True)
     tokens, scored = sum(lengths[: config.batch_size]), sum(answers[: config.batch_size])
     if config.adapts:
-        weights = shape.parameters * value
+        weights = shape.parameters * float(value)
+        if config.method == "qlora":
+            layers = shape.parameters - shape.hidden * shape.vocabulary
+            weights = layers * _NF4_BYTES + shape.hidden * shape.vocabulary * value
         per_layer = 8 * shape.hidden + 3 * (shape.hidden + shape.feed_forward)
         trained = 16.0 * config.rank * per_layer * shape.layers
     else:
-        weights = shape.parameters * 4 + (shape.parameters * value if value == 2 else 0)
+        weights = shape.parameters * 4.0 + (shape.parameters * value if value == 2 else 0)
         trained = 12.0 * shape.parameters
-    kept = _PER_TOKEN_AND_LAYER * shape.hidden + 5.0 * shape.feed_forward
-    activations = tokens * shape.layers * kept * value
+    if split > 1:
+        whole_layer = shape.parameters / shape.layers * value
+        weights, trained = weights / split + whole_layer, trained / split
+    kept = (_PER_TOKEN_AND_LAYER * shape.hidden + 5.0 * shape.feed_forward) * value
+    activations = tokens * shape.layers * kept
+    if config.gradient_checkpointing:
+        activations = tokens * (shape.layers * shape.hidden * value + kept)
     logits = scored * shape.vocabulary * (2.0 * value + 2 * 4)
     return MemoryNeed(weights, trained, activations, logits, _RUNTIME)
 

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from ..errors import ModelNotFoundError
 from ..llm.embedded import resolve_model
 from ..llm.fingerprint import combine, hash_weights
-
-Reference = Literal["initial", "previous"]
-"""`initial`: the model before any training; the anchor never moves. `previous`: the model as
-this training finds it; the anchor follows."""
+from .config import Reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from ..llm.loading import best_dtype
 from ..preferences.pair import Pair
 from ..prompts.prompt import Message, Prompt
 from ..prompts.similarity import content, near_duplicates, words
-from .assembly import compute_dtype, plan_steps
+from .assembly import (
+    WARMUP_ADVICE,
+    compute_dtype,
+    plan_steps,
+    warmup_steps,
+    why_never_full_rate,
+)
 from .config import TrainConfig
 from .rows import tokenize
 
@@ -81,9 +87,9 @@ def learning_rates(steps: int, config: TrainConfig) -> list[float]:
 
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=config.learning_rate)
-    warmup = 0 if config.scheduler == "constant" else -(-steps * config.warmup_ratio // 1)
+    warmup = warmup_steps(steps, config)
     scheduler: Any = get_scheduler(
-        config.scheduler, optimizer, num_warmup_steps=int(warmup), num_training_steps=steps
+        config.scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=steps
     )
     rates = []
     for _ in range(steps):
@@ -97,11 +103,11 @@ def _schedule(pairs: int, config: TrainConfig) -> Iterator[Problem]:
     if not pairs:
         yield _problem("T001", "error", "pairs", "there are no pairs", "build some first")
         return
-    try:
-        steps = plan_steps(pairs, config)
-    except TrainingError as error:
-        yield _problem("T001", "error", "training", str(error), "")
+    reason = why_never_full_rate(pairs, config)
+    if reason:
+        yield _problem("T001", "error", "training", reason, WARMUP_ADVICE.lower())
         return
+    steps = plan_steps(pairs, config)
     rates = learning_rates(steps, config)
     travel, least = sum(rates), LEAST_TRAVEL[config.method]
     if travel < least:

@@ -99,6 +99,7 @@ def attach_reference_logps(
     """
     # The same weights give other values when they are multiplied in another type or layout.
     layout = "shared" if trainer.shares_prompts else "plain"
+    layout += f" {trainer.pairs_per_row}" if trainer.pairs_per_row > 1 else ""
     computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision} {layout}"
     keys = [_key(row, computed_in) for row in rows]
     group = processes or Processes()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+from .attention import use_attention
+from .logps import causal_model
 
 
 def save_weights(trainer: Any, tokenizer: Any, target: Path) -> None:
@@ -50,8 +52,11 @@ def _write(model: Any, tokenizer: Any | None, whole: dict[str, Any] | None, targ
 
 
 def _as_before(trainer: Any) -> None:
-    """Gives a model that came from memory back without adapter and checkpointing."""
+    """Gives a model that came from memory back without adapter, checkpointing and FlexAttention."""
     model = trainer.model
+    own = getattr(trainer, "attention_before", "")  # a trainer of lessons has none
+    if own:
+        use_attention(causal_model(trainer), own)
     if trainer.args.gradient_checkpointing:
         model.gradient_checkpointing_disable()
         if hasattr(model, "disable_input_require_grads"):

@@ -1,4 +1,4 @@
-"""A prompt computed once for both of its answers."""
+"""A prompt computed once for both of its answers, and several pairs in one row."""
 
 from __future__ import annotations
 
@@ -8,35 +8,44 @@ from typing import Any
 
 import torch
 
+IGNORED = -100
+"""Label of a position whose prediction is not scored."""
+
+_PROMPT, _CHOSEN, _REJECTED = range(3)
+_PADDING = -1
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 """Largest difference, mean nats per token, between shared and plain rows of one pair."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedRows:
-    """Pairs laid out as `prompt chosen rejected`, one pair a row.
+    """Pairs laid out as `prompt chosen rejected`, one or more in a row.
+
+    The prompt's last token, which predicts an answer's first, stands in front of both
+    answers, so that every position predicts one token at most: for the prompt 1 2, the
+    answers 3 4 and 5, a row is `1 | 2 3 4 | 2 5`.
 
     Attributes:
-        ids: (B, S), padded right.
-        positions: (B, S); the rejected answer counts on from the prompt's end, as the
-            chosen one does.
-        mask: (B, 1, S, S), True where a query (row) may look at a key (column): its
-            own past, but from the rejected answer never at the chosen one.
-        predictors: (M,) place, in the flattened (B * S), whose output predicts a token.
-        targets: (M,) that token.
-        owners: (M,) the answer it belongs to: chosen of pair b is b, rejected is B + b.
+        ids: (N, S), padded right.
+        positions: (N, S); each pair counts from 0, and its rejected answer goes on from
+            the prompt's end, as the chosen one does.
+        labels: (N, S), the token that each position predicts, else `IGNORED`.
+        owners: (N, S), the answer a label belongs to: chosen of pair b is b, rejected is
+            B + b; 0 where there is no label.
+        pairs: (N, S), which pair a token belongs to, -1 for padding.
+        parts: (N, S), 0 in the prompt, 1 in chosen, 2 in rejected.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    mask: torch.Tensor
-    predictors: torch.Tensor
-    targets: torch.Tensor
+    labels: torch.Tensor
     owners: torch.Tensor
+    pairs: torch.Tensor
+    parts: torch.Tensor
 
 
-def share_prompts(batch: dict[str, torch.Tensor]) -> SharedRows:
-    """Lays out TRL's batch of 2B padded rows (chosen first) as B shared ones.
+def share_prompts(batch: dict[str, torch.Tensor], pairs_per_row: int = 1) -> SharedRows:
+    """Lays out TRL's batch of 2B padded rows (chosen first) as shared ones.
 
     Krishna et al. 2024 ("Accelerating direct preference optimization with prefix
     sharing", arXiv:2410.20305) describe the layout.
@@ -44,42 +53,72 @@ def share_prompts(batch: dict[str, torch.Tensor]) -> SharedRows:
     Args:
         batch: `input_ids`, `attention_mask`, `completion_mask`, (2B, T), padded right,
             chosen and rejected of a pair with the same prompt.
+        pairs_per_row: Pairs packed in a row, in the batch's order.
     """
     ids, filled = batch["input_ids"], batch["attention_mask"].sum(dim=1)  # (2B, T), (2B,)
     lengths = filled.tolist()
     prompts = (filled - batch["completion_mask"].sum(dim=1)).tolist()
-    pairs = ids.shape[0] // 2
-    totals = [lengths[b] + lengths[pairs + b] - prompts[b] for b in range(pairs)]
-    width = max(totals)
-    shared = ids.new_zeros(pairs, width)
-    positions = ids.new_zeros(pairs, width)
-    mask = torch.ones(width, width, dtype=torch.bool, device=ids.device).tril().repeat(pairs, 1, 1)
-    predictors: list[torch.Tensor] = []
-    targets: list[torch.Tensor] = []
-    owners: list[torch.Tensor] = []
-    for b in range(pairs):
-        prompt, split, end = prompts[b], lengths[b], totals[b]
-        rejected = ids[pairs + b, prompt : lengths[pairs + b]]
-        shared[b, :split], shared[b, split:end] = ids[b, :split], rejected
-        places = torch.arange(width, device=ids.device)
-        positions[b] = places
-        positions[b, split:end] = places[split:end] - (split - prompt)
-        mask[b, split:, prompt:split] = False
-        for first, last, owner in ((prompt, split, b), (split, end, pairs + b)):
-            own = places[first:last]
-            before = own - 1
-            before[:1] = prompt - 1  # the prompt's last token predicts either first token
-            predictors.append(before + b * width)
-            targets.append(shared[b, first:last])
-            owners.append(torch.full_like(own, owner))
-    return SharedRows(
-        shared,
-        positions,
-        mask[:, None],
-        torch.cat(predictors),
-        torch.cat(targets),
-        torch.cat(owners),
-    )
+    count = len(lengths) // 2
+    places = torch.arange(ids.shape[1], device=ids.device)
+    laid: list[list[torch.Tensor]] = []  # for each pair: ids, positions, labels, owners, pair, part
+    for b in range(count):
+        prompt, pieces = prompts[b] - 1, []
+        for row, part, first, last in (
+            (b, _PROMPT, 0, prompt),
+            (b, _CHOSEN, prompt, lengths[b]),
+            (count + b, _REJECTED, prompt, lengths[count + b]),
+        ):
+            own = ids[row, first:last]
+            labels, owners = torch.full_like(own, IGNORED), torch.zeros_like(own)
+            if part != _PROMPT:
+                labels[:-1], owners[:-1] = own[1:], row
+            marks = (torch.full_like(own, b), torch.full_like(own, part))
+            pieces.append((own, places[first:last], labels, owners, *marks))
+        laid.append([torch.cat(some) for some in zip(*pieces, strict=True)])
+    rows = [laid[first : first + pairs_per_row] for first in range(0, count, pairs_per_row)]
+    fill = (0, 0, IGNORED, 0, _PADDING, _PROMPT)
+    columns = [
+        torch.nn.utils.rnn.pad_sequence(
+            [torch.cat([pair[field] for pair in row]) for row in rows],
+            batch_first=True,
+            padding_value=value,
+        )
+        for field, value in enumerate(fill)
+    ]
+    return SharedRows(*columns)
+
+
+def dense_mask(rows: SharedRows) -> torch.Tensor:
+    """Which position (row) may look at which (column), (N, 1, S, S), for SDPA.
+
+    Its own past within its pair, but from the rejected answer never at the chosen one.
+    Padding looks at itself alone.
+    """
+    place = torch.arange(rows.ids.shape[1], device=rows.ids.device)
+    past = place[:, None] >= place
+    same_pair = rows.pairs[:, :, None] == rows.pairs[:, None]
+    part = rows.parts
+    visible = (part[:, None] == _PROMPT) | (part[:, :, None] == part[:, None])
+    padding = rows.pairs[:, :, None] == _PADDING
+    own = place[:, None] == place
+    return (past & same_pair & visible & (~padding | own))[:, None]
+
+
+def block_mask(rows: SharedRows) -> Any:
+    """The same as `dense_mask` for FlexAttention, which skips blocks with nothing to see."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    pairs, parts = rows.pairs, rows.parts
+
+    def may_look(
+        row: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor
+    ) -> torch.Tensor:
+        same_pair = pairs[row, query] == pairs[row, key]
+        visible = (parts[row, key] == _PROMPT) | (parts[row, query] == parts[row, key])
+        return (query >= key) & same_pair & visible
+
+    count, width = rows.ids.shape
+    return create_block_mask(may_look, count, None, width, width, device=rows.ids.device)
 
 
 def why_not_shared(model: Any) -> str:

@@ -79,9 +79,16 @@ class SoftDPOTrainer(DPOTrainer):
     """
 
     shares_prompts = False
+    pairs_per_row = 1
+    attention_before = ""  # the model's own, where FlexAttention replaced it
     soft_loss: SoftLoss = "cross_entropy"
     watched = False
     """Whether a callback leaves out steps that are not finite; else the first one raises."""
+
+    @property
+    def labels_count(self) -> bool:
+        """Whether `p_chosen` and `weight` reach the loss; TRL's other losses know neither."""
+        return set(self.loss_types) <= {"sigmoid", "sft"}
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -134,7 +141,7 @@ class SoftDPOTrainer(DPOTrainer):
         counts = batch.pop("counts", torch.ones_like(weight))  # 1, or 0 for a filler
         totals = batch.pop("step_totals", None)  # pairs and tokens per pass
         weight = weight * counts
-        if outputs or not set(self.loss_types) <= {"sigmoid", "sft"}:
+        if outputs or not self.labels_count:
             stock: Any = super()._compute_loss  # untyped
             return stock(model, batch, outputs)
         logps, tokens = completion_logps(self, model, batch)  # (2B,)
@@ -206,8 +213,8 @@ def _chosen_tokens(batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return (per_row * batch["counts"]).sum()
 
 
-def loss_arguments(sft_weight: float) -> dict[str, Any]:
+def loss_arguments(sft_weight: float, loss: str = "sigmoid") -> dict[str, Any]:
     """`loss_type` and `loss_weights` for TRL's config."""
     if sft_weight == 0:
-        return {"loss_type": ["sigmoid"]}
-    return {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, sft_weight]}
+        return {"loss_type": [loss]}
+    return {"loss_type": [loss, "sft"], "loss_weights": [1.0, sft_weight]}

@@ -22,7 +22,7 @@ from .conditions.plan import WatchPlan, replay_sample
 from .conditions.second_pass import train_briefly
 from .conditions.set_up import make_watch
 from .config import TrainConfig
-from .logps import choose_layout
+from .layout import choose_layout
 from .origin import Origin, as_reference, load_weights, reference_of
 from .processes import Processes, launched
 from .progress import TrainingJournal, shown
@@ -105,6 +105,11 @@ def train(
     plan_steps(len(found), config, launched())  # before anything is loaded
     if watch is not None and launched() > 1:
         raise NotSupportedError("monitors work in one process; train without `accelerate launch`.")
+    if watch is not None and config.method == "full" and not isinstance(model, str):
+        raise NotSupportedError(
+            "monitors read the reference of a fully trained model by its name, and a model in "
+            "memory need not be what its name says; give the model by name, or use method lora."
+        )
     group = Processes()
     told = on_progress if group.is_main else _silent
     try:
@@ -172,7 +177,8 @@ def _run(job: _Job, plan: WatchPlan | None) -> _Done:
     trainer = make_trainer(job.start, rows, config, checkpoints)
     layout = "plain batches: share_prompts is off"
     if config.share_prompts:
-        layout = choose_layout(trainer, list(rows))
+        per_row = config.pairs_per_row
+        layout = choose_layout(trainer, rows, pairs_per_row=per_row, processes=job.group)
     began = time.perf_counter()
     moved = origin is not None and origin.reference == "previous"
     if origin is not None and moved:

@@ -51,12 +51,15 @@ def fit(
         if state.ended:
             _restore(trainer, start, last[0] if last else None)
             trainer.state.global_step = step
+            watch.finish(step)
             return
         if state.replaying is not None and replayer is not None and last is not None:
             _replay(trainer, watch, replayer, last[0], step)
         try:
             _train(trainer, journal, checkpoints, last[0] if last else None)
-            return
+            if not state.ended:
+                watch.finish(int(trainer.state.global_step))
+                return
         except Rollback:
             last = latest_complete(checkpoints)
             journal.cut(last[1] if last else 0, undone=watch.memory.folder / UNDONE)

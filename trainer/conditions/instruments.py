@@ -47,6 +47,11 @@ class Instruments:
         ]
         self._reference: list[torch.Tensor] = []
 
+    @property
+    def labelled(self) -> int:
+        """How many labelled pairs there are."""
+        return len(self._probe)
+
     def pin_reference(self) -> None:
         """Takes the model as it stands now for the reference of the KL divergence."""
         with self._still():

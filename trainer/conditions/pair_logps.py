@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
-from ..shared_prefix import share_prompts, why_not_shared
+from ..shared_prefix import IGNORED, dense_mask, share_prompts, why_not_shared
 
 
 def pair_means(trainer: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
@@ -58,12 +58,16 @@ def _padded(rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
 def _shared(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     rows = share_prompts(batch)
     hidden = causal.base_model(
-        input_ids=rows.ids, attention_mask=rows.mask, position_ids=rows.positions, use_cache=False
-    ).last_hidden_state.flatten(0, 1)  # (B * S, D)
-    logits = causal.get_output_embeddings()(hidden[rows.predictors])  # (M, V)
-    values = -F.cross_entropy(logits.float(), rows.targets, reduction="none")  # (M,)
+        input_ids=rows.ids,
+        attention_mask=dense_mask(rows),
+        position_ids=rows.positions,
+        use_cache=False,
+    ).last_hidden_state  # (B, S, D)
+    scored = rows.labels != IGNORED  # (B, S)
+    logits = causal.get_output_embeddings()(hidden[scored])  # (M, V)
+    values = -F.cross_entropy(logits.float(), rows.labels[scored], reduction="none")  # (M,)
     sums = torch.zeros(len(batch["input_ids"]), device=values.device)
-    return sums.index_add(0, rows.owners, values)
+    return sums.index_add(0, rows.owners[scored], values)
 
 
 def _plain(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -130,6 +130,13 @@ class Watch(TrainerCallback):
         self.memory.state.replays.append(step)
         self.memory.save()
 
+    def finish(self, step: int) -> None:
+        """Measures all labelled pairs at the step whose weights are the layer's result."""
+        held = self.memory.at(step)
+        if held is None or len(held.probe) < self._instruments.labelled:
+            self.memory.add(self._instruments.check(step, whole=True))
+        self.memory.cut(step)
+
     def _settle(self, step: int, control: Any, parts: dict[str, Any]) -> None:
         now = self._instruments.check(step, whole=step == self._steps)
         self._act(self._judge(now), step, control, parts, now)
@@ -159,11 +166,15 @@ class Watch(TrainerCallback):
         parts: dict[str, Any],
         check: Check | None = None,
     ) -> None:
-        """Writes every finding down and does the strongest of what their policies ask."""
-        for wanted in _STRONGEST:
-            asking = [finding for finding in findings if self._policy(finding) == wanted]
+        """Writes every finding down, then does what their policies ask, the strongest first."""
+        by_policy = {
+            wanted: [finding for finding in findings if self._policy(finding) == wanted]
+            for wanted in _STRONGEST
+        }
+        for wanted, asking in by_policy.items():
             for finding in asking:
                 self.memory.log(finding, wanted, self._described(wanted, asking, step))
+        for wanted, asking in by_policy.items():
             if not asking:
                 continue
             if wanted == "rollback":

@@ -1,0 +1,225 @@
+"""Turns labels, orders and sides round, one at a time, and looks which test turns red.
+
+python benchmarks/orientation.py [--only WORD]
+
+Each mutation is applied to a copy of the working tree, the tests named beside it run there,
+and a mutation that leaves them green is printed as MISSED (exit code 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+LEFT_OUT = (".*", "runs", "build", "dist", "*.egg-info", "__pycache__")
+
+
+class Mutation(NamedTuple):
+    """One exchange of text in one file, and the tests that must see it."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+LABELS, BUILDERS = "test_preferences_labels.py", "test_preferences_builders.py"
+COMPARE, REWARD = "test_critic_compare.py", "test_critic_reward.py"
+MUTATIONS = (
+    Mutation(
+        "label parsing: A counts as B",
+        "critic/compare.py",
+        'float(found.group(1) == "A")',
+        'float(found.group(1) == "B")',
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "order swap: both orders show the same",
+        "critic/compare.py",
+        "shown = (item.second, item.first) if swapped else (item.first, item.second)",
+        "shown = (item.first, item.second)",
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "order swap: undone the wrong way",
+        "critic/compare.py",
+        "p_first = (p_a_straight + (1.0 - p_a_swapped)) / 2",
+        "p_first = (p_a_straight + p_a_swapped) / 2",
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "verdict: first and second exchanged",
+        "critic/compare.py",
+        'return Comparison(p_first, "first", shown_first)',
+        'return Comparison(p_first, "second", shown_first)',
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "log-prob options in the other order",
+        "critic/compare.py",
+        'OPTIONS: tuple[str, str] = (" A", " B")',
+        'OPTIONS: tuple[str, str] = (" B", " A")',
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "log-prob difference with the other sign",
+        "critic/compare.py",
+        "difference = logprob_b - logprob_a",
+        "difference = logprob_a - logprob_b",
+        (LABELS, COMPARE),
+    ),
+    Mutation(
+        "pair: chosen and rejected exchanged",
+        "preferences/attempt.py",
+        "chosen=attempt.chosen,\n        rejected=attempt.rejected,",
+        "chosen=attempt.rejected,\n        rejected=attempt.chosen,",
+        (LABELS, BUILDERS),
+    ),
+    Mutation(
+        "data set: the rejected text under chosen",
+        "preferences/dataset.py",
+        'record["chosen"] = [{"role": "assistant", "content": pair.chosen}]',
+        'record["chosen"] = [{"role": "assistant", "content": pair.rejected}]',
+        ("test_preferences_dataset.py",),
+    ),
+    Mutation(
+        "comparison: asked with the sides exchanged",
+        "preferences/labelling.py",
+        "sides = [(attempt.chosen, attempt.rejected) for attempt in work]",
+        "sides = [(attempt.rejected, attempt.chosen) for attempt in work]",
+        (LABELS,),
+    ),
+    Mutation(
+        "best of n: takes the worst",
+        "preferences/best_of_n.py",
+        "best = max(usable",
+        "best = min(usable",
+        (LABELS,),
+    ),
+    Mutation(
+        "best of n: comparison not turned to best and worst",
+        "preferences/best_of_n.py",
+        "game = game if best < worst else game.turned()",
+        "game = game",
+        (LABELS,),
+    ),
+    Mutation(
+        "best of n: scores go to the other candidate",
+        "preferences/best_of_n.py",
+        "scores[one] += game.p_first\n        scores[other] += 1.0 - game.p_first",
+        "scores[other] += game.p_first\n        scores[one] += 1.0 - game.p_first",
+        (LABELS,),
+    ),
+    Mutation(
+        "rounds: a worse revision replaces the earlier one",
+        "preferences/revision_rounds.py",
+        'if comparison.outcome != "first"',
+        'if comparison.outcome == "first"',
+        (LABELS,),
+    ),
+    Mutation(
+        "contrast: good and failing instruction exchanged",
+        "preferences/contrast.py",
+        "    if good:\n        content",
+        "    if not good:\n        content",
+        (BUILDERS,),
+    ),
+    Mutation(
+        "drafts: at risk and twin exchanged",
+        "preferences/drafting.py",
+        'attempt.prompt.role == "twin" for attempt',
+        'attempt.prompt.role != "twin" for attempt',
+        (BUILDERS,),
+    ),
+    Mutation(
+        "teacher: writes the rejected side",
+        "preferences/teacher.py",
+        'attempt.chosen = attempt.take("teacher", filled)',
+        'attempt.rejected = attempt.take("teacher", filled)',
+        (LABELS,),
+    ),
+    Mutation(
+        "gate: lets through what it should hold back",
+        "critic/gate.py",
+        "return (failure_mode, role) in self.slices",
+        "return (failure_mode, role) not in self.slices",
+        ("test_critic_gate.py",),
+    ),
+    Mutation(
+        "calibration: counts the wrong answer as right",
+        "critic/calibrate.py",
+        'correct = sum(c.outcome == "first" for c in comparisons)',
+        'correct = sum(c.outcome == "second" for c in comparisons)',
+        ("test_critic_calibrate.py",),
+    ),
+    Mutation(
+        "reward: expected severity upside down",
+        "critic/reward.py",
+        "return 1.0 - severity / (len(SEVERITIES) - 1)",
+        "return severity / (len(SEVERITIES) - 1)",
+        (REWARD,),
+    ),
+    Mutation(
+        "reward: written verdict upside down",
+        "critic/reward.py",
+        "1.0 - result.severity / 3",
+        "result.severity / 3",
+        (REWARD,),
+    ),
+)
+
+
+def red_test(tree: Path, mutation: Mutation) -> str:
+    """The first test that fails under a mutation, or ""."""
+    file = tree / mutation.file
+    text = file.read_text("utf-8")
+    if text.count(mutation.old) != 1:
+        raise SystemExit(
+            f"{mutation.file}: {mutation.old!r} stands {text.count(mutation.old)} times"
+        )
+    file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{t}" for t in mutation.tests)],
+            cwd=tree,
+            env=os.environ | {"PYTHONPATH": str(tree / ".types"), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        file.write_text(text, "utf-8")
+    failed = re.search(r"^FAILED \S+?::(\S+)", done.stdout, re.MULTILINE)
+    return failed.group(1) if failed else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="Only mutations with this word.")
+    only = parser.parse_args().only
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "anlage"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        (tree / ".types").mkdir()
+        (tree / ".types" / "anlage").symlink_to("..")
+        print("| mutation | file | red |\n|---|---|---|")
+        for mutation in MUTATIONS:
+            if only in mutation.what:
+                test = red_test(tree, mutation)
+                missed += not test
+                shown = f"`{test}`" if test else "MISSED"
+                print(f"| {mutation.what} | {mutation.file} | {shown} |", flush=True)
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()

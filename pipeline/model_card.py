@@ -1,0 +1,143 @@
+"""The README of a trained model: what it is, what it was trained on, what was measured."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from ..constitution.yaml_form import load_constitution
+from ..evaluation.result import Evaluation
+from ..evaluation.table import CAPTION
+from ..evaluation.wording import difference_text, p_text, value_text, verdict_sentence
+from ..llm.embedded import EMBEDDED, HUB_ID
+from ..trainer.result import TrainedModel
+from .config import load_config
+from .run_directory import RunDirectory
+
+_LIMITS = (
+    "Trained on few prompts of the project's own; whatever they do not cover is untested.",
+    "The judge that counted refusals makes errors, which are in no interval above.",
+    "A model that refuses more of the harmful prompts above still answers others. It is no "
+    "safeguard by itself.",
+    "That an archetype's motive maps to a model's failure is a design hypothesis, not a finding.",
+)
+
+
+def public_base(name: str) -> str:
+    """The base model's name as others know it: a hub id, or a folder's last part.
+
+    A path of this machine would tell a reader nothing they can use.
+    """
+    if name == EMBEDDED:
+        return HUB_ID
+    folder = Path(name).expanduser()
+    return folder.name if folder.is_dir() else name
+
+
+def model_card(run: RunDirectory, *, merged: bool) -> str:
+    """Markdown that begins with the hub's own header.
+
+    Args:
+        run: A run whose model is trained; without an evaluation the card says so.
+        merged: The weights are whole, though an adapter was trained.
+
+    Raises:
+        TrainingError: Nothing is trained yet.
+    """
+    trained = TrainedModel.read(run.training)
+    whole = merged or trained.method == "full"
+    base = public_base(trained.base)
+    header = {
+        "base_model": base,
+        "library_name": "transformers" if whole else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["anlage", "dpo", "preference-pairs"],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=True)}---",
+        f"# {load_config(run.config_file).name}",
+        f"`{base}`, trained with DPO on preference pairs made from archetypes with Anlage.",
+        f"## What was measured\n\n{_measured(run)}",
+        f"## What it was trained on\n\n{_provenance(run, trained)}",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _LIMITS),
+        f"## Use\n\n{_use(base, whole)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured(run: RunDirectory) -> str:
+    if not run.evaluation.is_file():
+        return "**Nothing.** The run has no evaluation; `anlage run` makes one."
+    found = Evaluation.from_json(run.evaluation.read_text("utf-8"), source=str(run.evaluation))
+    parts = [verdict_sentence(found)]
+    for name in found.compared:
+        rows = [
+            (
+                change.measure.label,
+                str(change.difference.n),
+                value_text(change.measure, change.before),
+                value_text(change.measure, change.after),
+                difference_text(change),
+                p_text(change.p_holm),
+            )
+            for change in found.changes(name)
+        ]
+        parts.append(_table(("measure", "n", "before", "after", "change [95%]", "p"), rows))
+    return "\n\n".join([*parts, CAPTION])
+
+
+def _provenance(run: RunDirectory, trained: TrainedModel) -> str:
+    constitution = load_constitution(run.constitution)
+    config = load_config(run.config_file).training
+    archetypes = sorted({principle.archetype for principle in constitution})
+    rows = [
+        ("constitution", f"{len(constitution)} principles, hash `{constitution.hash}`"),
+        ("archetypes", ", ".join(archetypes)),
+        ("pairs", f"{trained.pairs}, SHA-256 `{_sha256(run.pairs)}`"),
+        ("reference", f"`{trained.reference}`"),
+        ("base as it was named", f"`{public_base(trained.base)}`"),
+        ("method", f"{trained.method}, {trained.steps} steps of {config.batch_size} pairs"),
+        ("learning rate; beta; SFT", f"{config.learning_rate:g}; {config.beta:g}; "
+         f"{config.sft_weight:g}"),
+        ("seed", str(config.seed)),
+    ]  # fmt: skip
+    text = _table(("what", "value"), rows)
+    if trained.base == EMBEDDED:
+        text += (
+            "\n\nThe base was unpacked from a 4-bit file, so its weights differ a little from the "
+            "hub's; the reference's hash is that of the weights used."
+        )
+    return text
+
+
+def _use(base: str, whole: bool) -> str:
+    if whole:
+        code = (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            'model = AutoModelForCausalLM.from_pretrained("THIS_REPOSITORY")\n'
+            'tokenizer = AutoTokenizer.from_pretrained("THIS_REPOSITORY")'
+        )
+    else:
+        code = (
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM\n\n"
+            f'base = AutoModelForCausalLM.from_pretrained("{base}")\n'
+            'model = PeftModel.from_pretrained(base, "THIS_REPOSITORY")'
+        )
+    return f"```python\n{code}\n```"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines: list[tuple[str, ...]] = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

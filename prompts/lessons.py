@@ -1,0 +1,127 @@
+"""Reads lessons: arcs (shadow, recognition, integration), questions with answers, plain texts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ..archetypes.failure_mode import load_failure_modes
+from ..errors import Problem, PromptError
+from .fields import Row, check_keys, decode, read_choice, read_slug, read_text
+from .lesson import Lesson
+from .lesson_formats import read_foreign
+from .loader import read_lines, shown
+from .prompt import Message
+
+STORIES: Final = Path(__file__).parent / "stories"
+SHIPPED: Final = {"arcs": STORIES / "arcs.jsonl", "questions": STORIES / "questions.jsonl"}
+"""Lessons that come with the package."""
+
+PARTS: Final = ("shadow", "recognition", "integration")
+_ARC: Final = ("id", "archetype", "failure_mode", "theme", "prompt", *PARTS)
+_ANSWER: Final = ("id", "failure_mode", "theme", "question", "answer")
+
+
+def load_lessons(
+    source: str | Path,
+    *,
+    themes: Collection[str] | None = None,
+    archetypes: Collection[str] | None = None,
+    failure_modes: Collection[str] | None = None,
+    limit: int | None = None,
+) -> list[Lesson]:
+    """Loads lessons in file order.
+
+    Args:
+        source: `arcs` or `questions` (shipped), a JSONL file in either form, a `.text`
+            or `.txt` file of texts with separators, or a folder of
+            `{question, answer}` JSON files (see `lesson_formats`).
+        themes: Only these; None for all.
+        archetypes: Only these; None for all.
+        failure_modes: Only these; None for all.
+        limit: Most lessons; None for all.
+
+    Raises:
+        PromptError: Every problem of the source, with file and line; or no lesson is
+            left by the choice.
+
+    Example:
+        >>> len(load_lessons("arcs", themes=["truth"]))
+        7
+    """
+    found, problems = read_lessons(source)
+    if problems:
+        raise PromptError(problems)
+    chosen = [
+        lesson
+        for lesson in found
+        if (themes is None or lesson.theme in themes)
+        and (archetypes is None or lesson.archetype in archetypes)
+        and (failure_modes is None or lesson.failure_mode in failure_modes)
+    ][:limit]
+    if not chosen:
+        names = sorted({lesson.theme for lesson in found})
+        message = f"no lesson is left by themes {themes}, archetypes {archetypes}, failure modes "
+        message += f"{failure_modes}"
+        fix = f"its themes are: {', '.join(names)}"
+        raise PromptError([Problem("L002", "error", str(source), 0, message, fix)])
+    return chosen
+
+
+def read_lessons(source: str | Path) -> tuple[list[Lesson], list[Problem]]:
+    """Reads what can be read, and says what cannot; raises nothing."""
+    path = SHIPPED.get(str(source), Path(source))
+    if path.suffix != ".jsonl":
+        return read_foreign(path)
+    problems: list[Problem] = []
+    lessons: list[Lesson] = []
+    first: dict[str, int] = {}
+    for number, text in enumerate(read_lines(path, problems), start=1):
+        if not text.strip():
+            continue
+        row = Row(shown(path), number)
+        lesson = _parse(text, row)
+        if lesson is not None:
+            if first.setdefault(lesson.id, number) != number:
+                row.report("P007", f"id {lesson.id!r} is in line {first[lesson.id]} already.")
+            lessons.append(lesson)
+        problems += row.problems
+    if not lessons and not problems:
+        problems.append(Problem("L002", "error", str(source), 0, "there are no lessons"))
+    return lessons, problems
+
+
+def _parse(text: str, row: Row) -> Lesson | None:
+    data = decode(text, row)
+    if data is None:
+        return None
+    is_arc = "shadow" in data or "integration" in data
+    fields = _ARC if is_arc else _ANSWER
+    check_keys(data, fields, (*fields, "licence"), row)
+    asked = read_text(data, "prompt" if is_arc else "question", row)
+    said = [read_text(data, part, row) for part in (PARTS if is_arc else ("answer",))]
+    lesson = Lesson(
+        id=read_slug(data, "id", row),
+        prompt=(Message("user", asked),),
+        text="\n\n".join(said) if is_arc else said[0],
+        failure_mode=read_choice(data, "failure_mode", load_failure_modes(), row),
+        archetype=read_slug(data, "archetype", row) if is_arc else "",
+        theme=read_slug(data, "theme", row),
+        file=row.file,
+        line=row.line,
+    )
+    return None if row.problems else lesson
+
+
+def arc_rows(lessons: Sequence[Lesson]) -> Iterator[dict[str, str]]:
+    """Lessons as rows of the JSONL form, whichever fits: what `read_lessons` reads again."""
+    for lesson in lessons:
+        parts = lesson.text.split("\n\n")
+        head = {"id": lesson.id, "failure_mode": lesson.failure_mode, "theme": lesson.theme}
+        asked = lesson.prompt[-1].content if lesson.prompt else ""
+        if lesson.archetype and len(parts) == len(PARTS):
+            arc = dict(zip(PARTS, parts, strict=True))
+            yield {**head, "archetype": lesson.archetype, "prompt": asked, **arc}
+        else:
+            yield {**head, "question": asked, "answer": lesson.text}
