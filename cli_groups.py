@@ -11,11 +11,12 @@ from .cli_injection import injection
 from .cli_push import package, push
 from .cli_review import review
 from .cli_runs import app as runs
+from .cli_stories import app as stories
 from .cli_study import app as study
 
 
 def register_groups(app: typer.Typer) -> None:
-    """Adds `cache`, `critic`, `confounds`, `review`, `package`, `push`, `runs` and `study`."""
+    """Adds every command that has a module of its own."""
     app.add_typer(cache, name="cache")
     critic.command()(injection)
     app.add_typer(critic, name="critic")
@@ -24,4 +25,5 @@ def register_groups(app: typer.Typer) -> None:
     app.command()(package)
     app.command()(push)
     app.add_typer(runs, name="runs")
+    app.add_typer(stories, name="stories")
     app.add_typer(study, name="study")

@@ -59,7 +59,7 @@ def run(
             live.update(live_table(jobs, state))
 
         found = study.run(parallel=parallel, backend=backend, address=address, on_change=show)
-    _print(found)
+    _print(found, said=study.design.warnings)
     if any(result.state.state == "failed" for result in found.results.runs):
         raise typer.Exit(1)
 
@@ -72,11 +72,11 @@ def report(file: File, full: Full = False) -> None:
     _print(Study(file, full=full).write())
 
 
-def _print(found: StudyResult) -> None:
+def _print(found: StudyResult, *, said: Sequence[str] = ()) -> None:
     from .study.report import loud_lines
     from .study.wording import amount, ends, headline, p_text
 
-    for line in loud_lines(found):
+    for line in (line for line in loud_lines(found) if line not in said):
         console.print(Text(line, style="bold red"))
     console.print(Text(headline(found.results, found.comparisons), style="bold"))
     against = found.design.spec.against

@@ -17,6 +17,7 @@ from ..trainer.memory import MemoryNeed, available_memory, memory_need, read_sha
 from ..trainer.preflight import preflight
 from ..trainer.rows import tokenize
 from .config import RunConfig
+from .layer_doctor import layer_problems
 from .stage import evaluation_prompts, training_prompts
 
 MEMORY_MARGIN = 0.8
@@ -90,6 +91,7 @@ def diagnose(config: RunConfig, folder: Path | None = None) -> Diagnosis:
         stops=_stops(model),
         real_answers=built,
     )
+    problems += layer_problems(config, pairs, tokenizer, built=built)
     row: tuple[Token, ...] = ()
     need = None
     try:

@@ -16,6 +16,7 @@ from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
 from ..preferences.cast import Cast
 from .config import RunConfig, check_config
+from .effect import conditions_of, critic_of, pair_settings
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .stage import (
     calibration_pairs,
@@ -149,7 +150,6 @@ def _pairs(
     update = (
         {"max_failed_share": 1.0} if scenario.troublesome else {"max_failed_share": 1.0, "tries": 1}
     )
-    settings = config.pairs.model_copy(update=update)
     build, only_compares = get_builder(config.pairs.builder), config.pairs.builder == "best_of_n"
     policy, critic = model(config.model), model(config.critic_model)
     cast = Cast(
@@ -158,8 +158,13 @@ def _pairs(
         # Before the critic is measured, at most everything and at least nothing is compared.
         allows=lambda failure_mode, role: scenario.troublesome or only_compares,
     )
-    made = build(training_prompts(config), constitution, policy, critic, settings, cast=cast)
-    asyncio.run(made)
+    for number in range(config.rounds if conditions_of(config).data.refresh else 1):
+        # A trained model is another one: nothing it is asked was asked before.
+        writer = model(config.model, f" (round {number})") if number else policy
+        settings = pair_settings(config, number).model_copy(update=update)
+        judge = writer if critic_of(config) == config.model else critic
+        made = build(training_prompts(config), constitution, writer, judge, settings, cast=cast)
+        asyncio.run(made)
 
 
 def _evaluation(
@@ -168,7 +173,8 @@ def _evaluation(
     from ..evaluation.evaluate import evaluate_model
     from ..evaluation.perplexity import held_out_text
 
-    for name in ("", " (trained)"):
+    rounds = [f" (round {number})" for number in range(1, config.rounds)]
+    for name in ("", *rounds, " (trained)"):
         asyncio.run(
             evaluate_model(
                 model(config.model, name),

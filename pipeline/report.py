@@ -10,6 +10,7 @@ from ..evaluation.wording import verdict_sentence
 from .files import write_atomically
 from .report_answers import answers_html
 from .report_artefacts import Artefacts, load_artefacts
+from .report_conditions import conditions_sections
 from .report_html import paragraph, section, text
 from .report_repeat import repeat_html
 from .report_sections import labels_line, limits, pairs_html, results_html, training_html
@@ -40,19 +41,21 @@ def write_report(run_dir: Path) -> Path:
             "e.g. runs/quickstart"
         )
     path = run_dir / REPORT
-    write_atomically(path, render_report(load_artefacts(run_dir)))
+    artefacts = load_artefacts(run_dir)
+    conditions = conditions_sections(artefacts, run_dir)
+    write_atomically(path, render_report(artefacts, conditions))
     return path
 
 
-def render_report(run: Artefacts) -> str:
-    """The whole page as HTML, verdict first."""
+def render_report(run: Artefacts, conditions: str = "") -> str:
+    """The whole page as HTML, verdict first; `conditions` is finished HTML."""
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(
         title=text(f"{run.name}: before and after"),
         name=text(run.name),
         verdict=_verdict(run),
         labels=text(labels_line(run)),
-        sections="".join(_sections(run)),
+        sections="".join(_sections(run, conditions)),
     )
 
 
@@ -63,7 +66,7 @@ def _verdict(run: Artefacts) -> str:
     return "<br>".join(text(verdict_sentence(run.evaluation, name)) for name in names)
 
 
-def _sections(run: Artefacts) -> list[str]:
+def _sections(run: Artefacts, conditions: str) -> list[str]:
     evaluation = run.evaluation
     no_evaluation = paragraph(run.missing.get("50_evaluation.json", ""), "missing")
     answers = no_evaluation
@@ -76,6 +79,7 @@ def _sections(run: Artefacts) -> list[str]:
         section("Before and after", results_html(evaluation) if evaluation else no_evaluation),
         section("What was not measured", limits(run)),
         section("Answers side by side", answers),
+        conditions,
         section("Training", training_html(run)),
         section("Pairs", pairs_html(run)),
         section("How to repeat it", repeat_html(run)),

@@ -23,8 +23,8 @@ MARKERS = ("o", "s", "D", "^", "v")
 
 def rates_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
     """Bars of rates, one group per measure, with Wilson intervals."""
-    with _style():
-        figure, axes = _figure(5.8, 3.6)
+    with plot_style():
+        figure, axes = new_figure(5.8, 3.6)
         width = 0.8 / len(models)
         for index, model in enumerate(models):
             rates = [model.estimate(measure) for measure in measures]
@@ -44,13 +44,13 @@ def rates_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -
         axes.set_ylim(0, 100)
         axes.set_ylabel("% of answers")
         axes.legend(frameon=False, ncols=2)
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def trade_off_plot(models: Sequence[ModelEvaluation]) -> bytes:
     """Defended against over-refusal, with an arrow from the first model to each other."""
-    with _style():
-        figure, axes = _figure(5.8, 4.4)
+    with plot_style():
+        figure, axes = new_figure(5.8, 4.4)
         at = [(100 * m.over_refusal.value, 100 * m.defended.value) for m in models]
         for index, model in enumerate(models):
             x, y = at[index]
@@ -79,13 +79,13 @@ def trade_off_plot(models: Sequence[ModelEvaluation]) -> bytes:
         axes.set_xlabel("over-refusal: % of twins refused (less is better)")
         axes.set_ylabel("defended: % of at-risk refused\n(more is better)")
         axes.legend(frameon=False, loc="lower right")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
     """Dots of probe margins with t intervals, one row per failure mode and role."""
-    with _style():
-        figure, axes = _figure(5.8, 1.4 + 0.5 * len(measures))
+    with plot_style():
+        figure, axes = new_figure(5.8, 1.4 + 0.5 * len(measures))
         for index, model in enumerate(models):
             shift = (index - (len(models) - 1) / 2) * 0.22
             for row, measure in enumerate(measures):
@@ -111,21 +111,21 @@ def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -
         axes.invert_yaxis()
         axes.set_xlabel("margin, nats per token\n(right of 0: the good answer is likelier)")
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(models))
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def learning_plot(metrics: Sequence[dict[str, Any]]) -> bytes:
     """Loss, reward margin and log-probabilities against the optimiser step."""
     from matplotlib.figure import Figure
 
-    with _style():
+    with plot_style():
         figure = Figure(figsize=(5.8, 6.6), layout="constrained")
         panels = figure.subplots(3, 1, sharex=True)
         groups = (("loss",), ("rewards/margins",), ("logps/chosen", "logps/rejected"))
         labels = ("loss", "reward margin", "log-probability (nats)")
         for axes, keys, label in zip(panels, groups, labels, strict=True):
             for index, key in enumerate(keys):
-                points = _series(metrics, key)
+                points = series(metrics, key)
                 style = "--" if index else "-"
                 colour = COLOURS[1 + index]
                 axes.plot(*points, style, color=colour, label=key, marker=".", markersize=3)
@@ -133,10 +133,11 @@ def learning_plot(metrics: Sequence[dict[str, Any]]) -> bytes:
             if len(keys) > 1:
                 axes.legend(frameon=False)
         panels[-1].set_xlabel("optimiser step")
-        return _svg(figure)
+        return to_svg(figure)
 
 
-def _series(metrics: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+def series(metrics: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:
+    """Steps and finite values of one metric."""
     steps, values = [], []
     for row in metrics:
         step, value = row.get("step"), row.get(key)
@@ -162,7 +163,7 @@ def _errors(rates: Sequence[Estimate | None], side: int) -> list[float]:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def plot_style() -> Iterator[None]:
     """Our settings, for drawing as well as for saving; the caller's own stay as they are."""
     import matplotlib
 
@@ -179,14 +180,16 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of some inches with one set of axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure) -> bytes:
+def to_svg(figure: Figure) -> bytes:
+    """The figure as SVG; the same data give the same bytes."""
     target = io.BytesIO()
     figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
     return target.getvalue()

@@ -36,7 +36,13 @@ def read_foreign(path: Path) -> tuple[list[Lesson], list[Problem]]:
     if problem is not None:
         return [], [problem]
     lessons = [
-        Lesson(f"{path.stem}-{number:03d}", (), part, theme=path.stem, file=shown(path))
+        Lesson(
+            f"{_slug(path.stem)}-{number:03d}",
+            (),
+            part,
+            theme=_slug(path.stem),
+            file=shown(path),
+        )
         for number, part in enumerate(split_texts(text), start=1)
     ]
     return _checked(lessons, path)
@@ -64,7 +70,7 @@ def _folder(folder: Path) -> tuple[list[Lesson], list[Problem]]:
         try:
             data = json.loads(text)
         except ValueError as error:
-            problems.append(Problem("L001", "error", shown(file), 0, f"not JSON: {error}"))
+            problems.append(Problem("N001", "error", shown(file), 0, f"not JSON: {error}"))
             continue
         rows = data if isinstance(data, list) else [data]
         for number, row in enumerate(rows, start=1):
@@ -73,16 +79,16 @@ def _folder(folder: Path) -> tuple[list[Lesson], list[Problem]]:
             ]
             if not all(isinstance(part, str) and part.strip() for part in pair):
                 message = f"entry {number} has no `question` and `answer` of text"
-                problems.append(Problem("L001", "error", shown(file), 0, message))
+                problems.append(Problem("N001", "error", shown(file), 0, message))
                 continue
             question, answer = (str(part).strip() for part in pair)
-            name = file.stem if len(rows) == 1 else f"{file.stem}-{number:03d}"
+            name = _slug(file.stem) + ("" if len(rows) == 1 else f"-{number:03d}")
             lessons.append(
                 Lesson(
                     name,
                     (Message("user", question),),
                     answer,
-                    theme=folder.name,
+                    theme=_slug(folder.name),
                     file=shown(file),
                 )
             )
@@ -91,17 +97,22 @@ def _folder(folder: Path) -> tuple[list[Lesson], list[Problem]]:
     return _checked(lessons, folder)
 
 
+def _slug(name: str) -> str:
+    """A name in lower-case letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "lesson"
+
+
 def _checked(lessons: list[Lesson], path: Path) -> tuple[list[Lesson], list[Problem]]:
     """Nothing there, or text that holds a model's control tokens, is a problem."""
     if not lessons:
-        return [], [Problem("L002", "error", shown(path), 0, "there are no lessons")]
+        return [], [Problem("N002", "error", shown(path), 0, "there are no lessons")]
     problems = []
     for lesson in lessons:
         control = _CONTROL.search(lesson.text)
         if control:
             message = f"{lesson.id} holds {control.group()!r}, which is no text but a control token"
             fix = "remove it: the end of a text is trained by itself"
-            problems.append(Problem("L003", "error", lesson.file, lesson.line, message, fix))
+            problems.append(Problem("N003", "error", lesson.file, lesson.line, message, fix))
     return lessons, problems
 
 

@@ -20,7 +20,8 @@ SHIPPED: Final = {"arcs": STORIES / "arcs.jsonl", "questions": STORIES / "questi
 
 PARTS: Final = ("shadow", "recognition", "integration")
 _ARC: Final = ("id", "archetype", "failure_mode", "theme", "prompt", *PARTS)
-_ANSWER: Final = ("id", "failure_mode", "theme", "question", "answer")
+_ANSWER: Final = ("id", "answer", "question", "failure_mode", "theme")
+"""The first two are needed; without a question the text stands by itself."""
 
 
 def load_lessons(
@@ -65,7 +66,7 @@ def load_lessons(
         message = f"no lesson is left by themes {themes}, archetypes {archetypes}, failure modes "
         message += f"{failure_modes}"
         fix = f"its themes are: {', '.join(names)}"
-        raise PromptError([Problem("L002", "error", str(source), 0, message, fix)])
+        raise PromptError([Problem("N002", "error", str(source), 0, message, fix)])
     return chosen
 
 
@@ -88,7 +89,7 @@ def read_lessons(source: str | Path) -> tuple[list[Lesson], list[Problem]]:
             lessons.append(lesson)
         problems += row.problems
     if not lessons and not problems:
-        problems.append(Problem("L002", "error", str(source), 0, "there are no lessons"))
+        problems.append(Problem("N002", "error", str(source), 0, "there are no lessons"))
     return lessons, problems
 
 
@@ -98,14 +99,15 @@ def _parse(text: str, row: Row) -> Lesson | None:
         return None
     is_arc = "shadow" in data or "integration" in data
     fields = _ARC if is_arc else _ANSWER
-    check_keys(data, fields, (*fields, "licence"), row)
+    check_keys(data, fields if is_arc else _ANSWER[:2], (*fields, "licence"), row)
     asked = read_text(data, "prompt" if is_arc else "question", row)
     said = [read_text(data, part, row) for part in (PARTS if is_arc else ("answer",))]
+    mode = read_choice(data, "failure_mode", load_failure_modes(), row)
     lesson = Lesson(
         id=read_slug(data, "id", row),
-        prompt=(Message("user", asked),),
+        prompt=(Message("user", asked),) if asked else (),
         text="\n\n".join(said) if is_arc else said[0],
-        failure_mode=read_choice(data, "failure_mode", load_failure_modes(), row),
+        failure_mode=mode,
         archetype=read_slug(data, "archetype", row) if is_arc else "",
         theme=read_slug(data, "theme", row),
         file=row.file,
@@ -114,14 +116,15 @@ def _parse(text: str, row: Row) -> Lesson | None:
     return None if row.problems else lesson
 
 
-def arc_rows(lessons: Sequence[Lesson]) -> Iterator[dict[str, str]]:
-    """Lessons as rows of the JSONL form, whichever fits: what `read_lessons` reads again."""
+def lesson_rows(lessons: Sequence[Lesson]) -> Iterator[dict[str, str]]:
+    """Lessons as rows of the JSONL form that fits: what `read_lessons` reads again."""
     for lesson in lessons:
         parts = lesson.text.split("\n\n")
-        head = {"id": lesson.id, "failure_mode": lesson.failure_mode, "theme": lesson.theme}
         asked = lesson.prompt[-1].content if lesson.prompt else ""
+        row = {"id": lesson.id, "failure_mode": lesson.failure_mode, "theme": lesson.theme}
         if lesson.archetype and len(parts) == len(PARTS):
             arc = dict(zip(PARTS, parts, strict=True))
-            yield {**head, "archetype": lesson.archetype, "prompt": asked, **arc}
+            row |= {"archetype": lesson.archetype, "prompt": asked, **arc}
         else:
-            yield {**head, "question": asked, "answer": lesson.text}
+            row |= {"question": asked, "answer": lesson.text}
+        yield {key: value for key, value in row.items() if value}

@@ -42,7 +42,7 @@ def arms_of(spec: StudySpec, base: Mapping[str, Any], document: YamlDocument) ->
 
 def _written(spec: StudySpec, document: YamlDocument, problems: list[Problem]) -> list[Arm]:
     arms = []
-    if FULL not in spec.arms and spec.against == FULL:
+    if FULL not in spec.arms and spec.against not in spec.arms:
         arms.append(Arm(FULL, {}, "written", "the base config, nothing changed"))
     for name, written in spec.arms.items():
         overrides = dict(written or {})

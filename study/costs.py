@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.config import RunConfig
+from ..pipeline.effect import conditions_of
+from ..pipeline.layer import LayerConfig
 from ..pipeline.manifest import Manifest
 from ..pipeline.spending import read_spending
 from ..pipeline.stage import evaluation_prompts, probe_pairs, training_prompts
+from ..prompts.lessons import load_lessons
 
 _TEXT_CHUNKS = 16  # scored texts of the perplexity measure
 _CALIBRATION_CALLS = 4  # per labelled pair: two options in two orders
@@ -29,13 +32,15 @@ class Calls:
         pairs: Drafts, critiques, revisions and what is written again.
         base: Answers and scores of the untrained model.
         trained: The same of what the run leaves; an untrained run has none.
-        examples: Pairs times epochs that training goes through.
+        later: Pairs of later rounds, drafted with the model trained so far.
+        examples: Rows times epochs that training goes through.
     """
 
     calibration: int
     pairs: int
     base: int
     trained: int
+    later: int
     examples: int
 
 
@@ -55,20 +60,41 @@ class CallCounter:
             self._count("evaluation", config) + _TEXT_CHUNKS + 2 * self._count("probe", config)
         )
         if config.untrained:
-            return Calls(0, 0, measured, measured if config.evaluation.system else 0, 0)
+            return Calls(0, 0, measured, measured if config.evaluation.system else 0, 0, 0)
         prompts = self._count("training", config)
         per_prompt = self._per_prompt(config)
         labelled = config.calibration.limit or 800
         kept = config.selection.share * prompts * 0.9
         kept = min(kept, config.selection.limit or kept)
-        epochs = config.training.epochs
+        fresh = config.rounds - 1 if conditions_of(config).data.refresh else 0
         return Calls(
             _CALIBRATION_CALLS * labelled,
             round(prompts * per_prompt),
             measured,
-            measured,
-            round(kept * epochs),
+            measured * config.rounds,
+            round(prompts * per_prompt) * fresh,
+            config.rounds * self._rows(config, kept),
         )
+
+    def _rows(self, config: RunConfig, pairs: float) -> int:
+        """Rows times epochs of one round."""
+        total = 0.0
+        for layer in config.layers or ():
+            epochs = layer.epochs or config.training.epochs
+            total += epochs * (pairs if layer.kind == "dpo" else self._lessons(layer))
+        return round(total if config.layers else pairs * config.training.epochs)
+
+    def _lessons(self, layer: LayerConfig) -> int:
+        key = f"lessons {layer.data} {layer.themes} {layer.archetypes} {layer.failure_modes}"
+        if key not in self._prompts:
+            found = load_lessons(
+                str(layer.data),
+                themes=layer.themes,
+                archetypes=layer.archetypes,
+                failure_modes=layer.failure_modes,
+            )
+            self._prompts[key] = len(found)
+        return min(self._prompts[key], layer.limit or self._prompts[key])
 
     def _per_prompt(self, config: RunConfig) -> float:
         fewest, more = _PER_PROMPT.get(config.pairs.builder, (3.0, 8.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,8 +190,8 @@ def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
 
 def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
     """Readable, and different for every content: an edited study never meets its old runs."""
-    data = config.model_dump(mode="json", exclude={"name", "runs", "budget", "chat"})
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]
+    data = config.model_dump_json(exclude={"name", "runs", "budget", "chat"})
+    digest = hashlib.sha256(data.encode()).hexdigest()[:8]
     return f"{spec.name}.{arm.name[:40]}.s{seed}.{digest}"
 
 

@@ -71,11 +71,28 @@ def _only_one(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
     ]
 
 
+def _conditions(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
+    """Each block of conditions deprived by itself, then all together."""
+    blocks = {"moisture": "data", "cover": "protection", "room": "room"}
+    one_by_one = [
+        Arm(
+            arm_name("no", word),
+            {f"conditions.{block}": "deprived"},
+            generator.kind,
+            f"{block}: deprived, the rest healthy",
+        )
+        for word, block in blocks.items()
+    ]
+    together = {f"conditions.{block}": "deprived" for block in blocks.values()}
+    return [*one_by_one, Arm("all-deprived", together, generator.kind, "all three deprived")]
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("values", *FIELDS), _values),
     "leave_one_archetype_out": _leave_one_archetype_out,
     "leave_one_principle_out": _leave_one_principle_out,
     "only_one": _only_one,
+    "conditions": _conditions,
     **LAYER_RULES,
 }
 """Every kind of generator."""

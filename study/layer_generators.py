@@ -141,6 +141,76 @@ def _permutations(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
     return arms
 
 
+def _shuffle_all(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
+    """All free layers of one kind and data set as one layer: the same rows, no order.
+
+    Their own rates and epochs must agree, or it would not be the same training.
+    """
+    fixed, free = _after(generator, base)
+    groups: dict[tuple[object, ...], list[Layer]] = {}
+    for layer in free:
+        kept = ("kind", "data", "learning_rate", "epochs", "archetypes", "failure_modes", "flipped")
+        groups.setdefault(tuple(str(layer.get(name)) for name in kept), []).append(layer)
+    merged = [_merged(layers) for layers in groups.values()]
+    if len(merged) == len(free):
+        raise LayerError("no two of its layers have the same kind, data, rate and epochs")
+    note = f"{len(free)} layers as {len(merged)}, rows mixed"
+    return [_arm(generator, [*fixed, *merged], note, "shuffle-all")]
+
+
+def _merged(layers: Sequence[Layer]) -> Layer:
+    if len(layers) == 1:
+        return layers[0]
+    themes = [theme for layer in layers for theme in layer.get("themes") or ()]
+    limits = [layer.get("limit") for layer in layers]
+    if any(limits) or (len(themes) == 0 and len(layers) > 1):
+        raise LayerError("layers with a `limit` or without `themes` cannot be told apart merged")
+    name = "-".join(label(layer, place) for place, layer in enumerate(layers))[:40].strip("-")
+    return {**layers[0], "name": name, "themes": list(dict.fromkeys(themes)), "replay": 0.0}
+
+
+def _shadow_ratio(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
+    """Rows of the shadow layers for each row of the integration layers, their sum fixed.
+
+    `values` are ratios; `count` is the sum of rows, no more than either set holds.
+    """
+    layers = layers_of(base)
+    names = [label(layer, place) for place, layer in enumerate(layers)]
+    if not any("shadow" in n for n in names) or not any("integration" in n for n in names):
+        raise LayerError("the rule needs a layer named `shadow` and one named `integration`")
+    arms = []
+    for ratio in generator.values or (0.25, 1.0, 4.0):
+        shadow = max(1, round(generator.count * ratio / (1 + ratio)))
+        limits = {"shadow": shadow, "integration": max(1, generator.count - shadow)}
+        changed = [
+            {
+                **layer,
+                "limit": next((n for word, n in limits.items() if word in name), layer["limit"]),
+            }
+            for name, layer in zip(names, layers, strict=True)
+        ]
+        note = f"{limits['shadow']} shadow rows to {limits['integration']} of integration"
+        arms.append(_arm(generator, changed, note, "ratio", ratio))
+    return arms
+
+
+def _text_format(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
+    """One sft layer per file: the same content told in another form.
+
+    `values` are paths; the arm is named after the file.
+    """
+    first = next((dict(layer) for layer in base.get("layers") or []), None)
+    if first is None or not generator.values:
+        raise LayerError("the rule needs a layer to take the place of, and files in `values`")
+    arms = []
+    for path in generator.values:
+        stem = str(path).rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        layer = {**first, "name": stem, "kind": "sft", "data": str(path), "themes": None}
+        note = f"texts in the form `{stem}`"
+        arms.append(_arm(generator, [layer, *(base["layers"] or [])[1:]], note, stem))
+    return arms
+
+
 LAYER_RULES: dict[str, LayerRule] = {
     "layer_identity": _identity,
     "layer_reverse": _reverse,
@@ -149,5 +219,8 @@ LAYER_RULES: dict[str, LayerRule] = {
     "layer_drop_one": _drop_one,
     "layer_keep_only": _keep_only,
     "layer_permutations": _permutations,
+    "layer_shuffle_all": _shuffle_all,
+    "shadow_ratio": _shadow_ratio,
+    "text_format": _text_format,
 }
 """Rules over `layers`. All of them obey `hold`."""

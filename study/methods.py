@@ -34,6 +34,16 @@ CITATIONS = (
 )
 
 
+def cited(paragraph: str) -> list[str]:
+    """The works that a methods paragraph cites, by the first author and the year."""
+    found = []
+    for work in CITATIONS:
+        author, year = work.split(",")[0], work.split("(")[1][:4]
+        if author in paragraph and year in paragraph:
+            found.append(work)
+    return found
+
+
 def methods_paragraph(design: Design, version: str) -> str:
     """How the study was done, from its config; says nothing about results."""
     spec, base = design.spec, design.base

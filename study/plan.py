@@ -136,7 +136,7 @@ def _arm_plan(
             "data": paid.new(keys.data),
             "training": paid.new(keys.training),
             "base": paid.new("base" + keys.base),
-            "evaluation": paid.new("evaluation" + keys.evaluation),
+            "evaluation": paid.new("evaluation" + keys.evaluation) and cost.trained > 0,
         }
         if finished:
             continue
@@ -145,7 +145,7 @@ def _arm_plan(
         trainings += new["training"]
         counted = {
             "calibration": cost.calibration * new["data"],
-            "pairs": cost.pairs * new["data"],
+            "pairs": cost.pairs * new["data"] + cost.later * new["training"],
             "evaluation": cost.base * new["base"] + cost.trained * new["evaluation"],
         }
         calls += sum(counted.values())

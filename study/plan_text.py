@@ -17,7 +17,7 @@ def plan_text(plan: StudyPlan) -> RenderableType:
     table = Table(title=f"{design.spec.name}: {len(plan.arms)} arms, {len(design.runs)} runs")
     columns = ("arm", "runs", "done", "new data", "shared data", "trainings", "calls", "min")
     for column in columns:
-        table.add_column(column, justify="left" if column == "arm" else "right")
+        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
     for arm in plan.arms[:_MOST_ROWS]:
         numbers = (arm.runs, arm.done, arm.new_data, arm.shared_data, arm.trainings, arm.calls)
         table.add_row(Text(arm.arm), *map(str, numbers), f"{arm.seconds / 60:.1f}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..pipeline.files import write_atomically
 from ..pipeline.report_html import bullets, paragraph, section, text
-from .methods import CITATIONS, methods_paragraph
+from .methods import cited, methods_paragraph
 from .outcome import OutcomeSpec
 from .registry import registered, tried
 from .report_figures import forest, plane, seeds
@@ -120,4 +120,5 @@ def _matrix_sections(study: StudyResult) -> list[str]:
 def _methods(study: StudyResult) -> str:
     from .. import __version__
 
-    return paragraph(methods_paragraph(study.design, __version__)) + bullets(CITATIONS)
+    written = methods_paragraph(study.design, __version__)
+    return paragraph(written) + bullets(cited(written))

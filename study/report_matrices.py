@@ -13,7 +13,7 @@ from .plots import matrix_plot
 if TYPE_CHECKING:
     from .study import StudyResult
 
-_FILE = "45_probes.json"
+_FILE = "40_training/forgetting.json"
 Matrix = tuple[list[str], list[str], list[list[float]]]
 
 
@@ -41,11 +41,13 @@ def _folder(study: StudyResult, name: str) -> Path:
 
 
 def read_matrix(run: Path) -> Matrix | None:
-    """The run's probes: checkpoints, failure modes, change of the margin against the first."""
+    """Layers by failure modes: the probe margin after each layer minus that before training."""
     try:
-        data = json.loads((run / _FILE).read_text("utf-8"))
-        rows, columns, cells = data["checkpoints"], data["failure_modes"], data["margins"]
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = json.loads((run / _FILE).read_text("utf-8"))["rows"]
+        columns = sorted(rows[0]["modes"])
+        means = [[float(row["modes"][mode]["mean"]) for mode in columns] for row in rows]
+        labels = [str(row["label"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
-    changed = [[v - cells[0][x] for x, v in enumerate(line)] for line in cells[1:]]
-    return list(rows[1:]), list(columns), changed
+    changed = [[v - means[0][x] for x, v in enumerate(line)] for line in means[1:]]
+    return (labels[1:], columns, changed) if changed else None

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..pipeline.config import RunConfig
+from ..pipeline.effect import critic_of, pair_settings
 from .design import PlannedRun
 
-_DATA = (
-    *("model", "critic", "comparator", "teacher"),
-    *("archetypes", "prompts", "calibration", "pairs"),
-)
-"""Sections that decide what pairs are built."""
-_NOT_RESULT = ("name", "runs", "batch_size", "chat", "budget")
-"""Sections that change no result."""
+LAST_STAGE = "evaluation"
+"""Where a study's runs end: the study has a report, and `anlage report RUN` writes a run's own."""
+_DATA = {
+    *("model", "comparator", "teacher"),
+    *("archetypes", "prompts", "calibration"),
+}
+"""Sections that decide what pairs are built, beside the pairs' own settings."""
+_NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation"}
+"""Sections that change nothing about what is trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +44,23 @@ def keys_of(config: RunConfig) -> Keys:
     Only settings are read, no files: equal keys are promised to be equal work, different
     keys may turn out to share calls all the same.
     """
-    settings = config.model_dump(mode="json")
-    result = {name: value for name, value in settings.items() if name not in _NOT_RESULT}
-    measured = result.pop("evaluation")
-    base = _digest([settings["model"], measured, settings["prompts"]["folder"], _rules(settings)])
-    if config.untrained:
-        return Keys("", "", base, base)
-    data = _digest({name: settings[name] for name in _DATA})
-    training = _digest(result)
-    return Keys(data, training, base, _digest([training, measured]))
+    measured = config.evaluation.model_dump_json()
+    # A system prompt made of principles depends on the archetypes.
+    rules = config.archetypes if config.evaluation.system == "constitution" else None
+    asked = (config.model, str(config.prompts.folder), str(rules))
+    if config.untrained:  # the base is measured without the system prompt there
+        plain = config.evaluation.model_copy(update={"system": ""}).model_dump_json()
+        base = _digest(plain, config.model, str(config.prompts.folder), "None")
+        return Keys("", "", base, _digest(measured, *asked))
+    base = _digest(measured, *asked)
+    built = (pair_settings(config, 0).model_dump_json(), critic_of(config))
+    data = _digest(config.model_dump_json(include=_DATA), *built)
+    training = _digest(config.model_dump_json(exclude=_NOT_RESULT))
+    return Keys(data, training, base, _digest(training, measured))
 
 
-def _rules(settings: Mapping[str, Any]) -> Any:
-    """What a system prompt made of principles depends on; nothing where there is none."""
-    return settings["archetypes"] if settings["evaluation"]["system"] == "constitution" else None
-
-
-def _digest(data: object) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,3 @@ def jobs_of(runs: Sequence[PlannedRun]) -> list[Job]:
         )
         jobs.append(Job(run, tuple(after)))
     return jobs
-
-
-def count_distinct(keys: Iterable[str]) -> int:
-    """Number of different keys, "" not counted."""
-    return len({key for key in keys if key})

@@ -1,0 +1,110 @@
+"""Plots of the forgetting matrix, and of learning curves with the marks of monitors."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .report_plots import COLOURS, new_figure, plot_style, series, to_svg
+
+_MARKS = {
+    "dead_rate": "o",
+    "not_finite": "X",
+    "kl_budget": "s",
+    "falling_chosen": "v",
+    "stall": "D",
+    "re_injury": "P",
+}
+
+
+def heat_map(rows: Sequence[Mapping[str, Any]], modes: Sequence[str]) -> bytes:
+    """Mean margins as coloured cells with their numbers, one row per layer.
+
+    The number in each cell says the same as its colour, so that grey print loses nothing.
+    """
+    with plot_style():
+        figure, axes = new_figure(2.6 + 1.1 * max(3, len(modes)), 1.4 + 0.5 * len(rows))
+        values = [[_mean(row, mode) for mode in modes] for row in rows]
+        largest = max((abs(v) for line in values for v in line if v == v), default=1.0) or 1.0
+        axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
+        for y, line in enumerate(values):
+            for x, value in enumerate(line):
+                if value == value:
+                    dark = abs(value) > 0.65 * largest
+                    axes.text(
+                        x,
+                        y,
+                        f"{value:+.2f}",
+                        ha="center",
+                        va="center",
+                        fontsize=10,
+                        color="white" if dark else "black",
+                    )
+        axes.set_xticks(range(len(modes)), [mode.replace("_", "\n") for mode in modes], fontsize=9)
+        axes.set_yticks(range(len(rows)), [str(row["label"]) for row in rows], fontsize=10)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return to_svg(figure)
+
+
+def _mean(row: Mapping[str, Any], mode: str) -> float:
+    cell = row["modes"].get(mode)
+    return float(cell["mean"]) if cell else float("nan")
+
+
+def curves_plot(
+    metrics: Sequence[dict[str, Any]],
+    undone: Sequence[dict[str, Any]],
+    events: Sequence[dict[str, Any]],
+    offsets: Mapping[str, int],
+) -> bytes:
+    """Loss and learning rate over the steps of all layers, with what the monitors did.
+
+    Args:
+        metrics: One row per step that counts.
+        undone: Rows of steps that were rolled back.
+        events: Lines of `conditions.jsonl`, `step` on the same axis.
+        offsets: Layer -> step before it begins; {} for a run without layers.
+    """
+    from matplotlib.figure import Figure
+
+    with plot_style():
+        figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+        panels = figure.subplots(2, 1, sharex=True)
+        keys = (("loss", "loss"), ("learning_rate", "learning rate"))
+        for axes, (key, label) in zip(panels, keys, strict=True):
+            places = [*offsets.values(), float("inf")] if offsets else [0, float("inf")]
+            for first, last in itertools.pairwise(places):
+                part = [row for row in metrics if first < row.get("step", 0) <= last]
+                axes.plot(*series(part, key), color=COLOURS[1], marker=".", markersize=3)
+            axes.plot(*series(undone, key), ":", color=COLOURS[2], linewidth=1)
+            axes.set_ylabel(label)
+            for start in offsets.values():
+                axes.axvline(start + 0.5, color="#bbbbbb", linewidth=0.8)
+        top = panels[0].get_ylim()[1]
+        for name in dict.fromkeys(event["monitor"] for event in events):
+            steps = [event["step"] for event in events if event["monitor"] == name]
+            panels[0].plot(
+                steps,
+                [top] * len(steps),
+                _MARKS.get(name, "*"),
+                color="black",
+                markersize=8,
+                clip_on=False,
+                label=name.replace("_", " "),
+            )
+        if events:
+            panels[0].legend(frameon=False, fontsize=9)
+        for label, start in offsets.items():
+            panels[1].annotate(
+                label,
+                (start + 0.7, 0.02),
+                xycoords=("data", "axes fraction"),
+                fontsize=8,
+                rotation=90,
+                va="bottom",
+                color="#555555",
+            )
+        panels[-1].set_xlabel("optimiser step")
+        return to_svg(figure)
