@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import AnlageError, Problem, TrainingError
 from ..preferences.pair import Pair
-from ..trainer.assembly import plan_steps
+from ..trainer.assembly import WARMUP_ADVICE, plan_steps, why_never_full_rate
 from ..trainer.lesson_rows import lesson_rows
 from ..trainer.preflight import LEAST_TRAVEL, learning_rates
 from .config import RunConfig
@@ -59,11 +59,11 @@ def layer_problems(
 
 def _schedule(rows: int, config: RunConfig, layer: LayerConfig) -> Iterator[Problem]:
     training = train_config(config, layer)
-    try:
-        steps = plan_steps(rows, training)
-    except TrainingError as error:
-        yield _problem("T001", "error", layer, str(error), "")
+    reason = why_never_full_rate(rows, training)
+    if reason:
+        yield _problem("T001", "error", layer, reason, WARMUP_ADVICE.lower())
         return
+    steps = plan_steps(rows, training)
     travel, least = sum(learning_rates(steps, training)), LEAST_TRAVEL[training.method]
     if travel < least:
         message = (

@@ -156,7 +156,11 @@ def test_the_two_orders_differ_in_order_only() -> None:
     ("layer", "code", "message"),
     [
         ({"learning_rate": 1e-9}, "T002", "nothing changes"),
-        ({"limit": 2, "epochs": 1}, "T001", "warm-up takes 1 of 1 steps"),
+        (
+            {"limit": 2, "epochs": 1},
+            "T001",
+            "the whole training is 1 step long",
+        ),
         ({"themes": ["shadwo"]}, "N002", "its themes are"),
     ],
 )
