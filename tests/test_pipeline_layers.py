@@ -155,3 +155,22 @@ def test_a_run_of_before_is_still_the_same_run(tmp_path: Path, model: Path) -> N
     file.write_text(text[:start] + text[end:])
     assert run(config, until="constitution").skipped == ("constitution",)
     assert file.read_text() == resolved_text(config)
+
+
+@pytest.mark.slow
+def test_killed_in_any_layer_a_run_ends_with_the_same_bytes(
+    finished: tuple[RunConfig, Run], tmp_path: Path, model: Path
+) -> None:
+    from .test_pipeline_run import kill_when
+
+    _, whole = finished
+    config = layered(tmp_path, model)
+    file = tmp_path / "config.yaml"
+    file.write_text(resolved_text(config))
+    training = tmp_path / "tiny" / "40_training"
+    for name in ("1-arcs", "2-values", "3-answers"):
+        kill_when(file, lambda name=name: any((training / name).glob("checkpoints/*/*")))  # type: ignore[misc]
+    done = run(config)
+    for name in ("1-arcs", "2-values", "3-answers"):
+        weights = f"40_training/{name}/adapter/adapter_model.safetensors"
+        assert (done.path / weights).read_bytes() == (whole.path / weights).read_bytes(), name
