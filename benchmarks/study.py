@@ -63,6 +63,7 @@ def plan() -> None:
 def sharing(folder: Path) -> None:
     """The study's own seconds and calls against 24 trainings, evaluations, one generation."""
     from anlage.pipeline.run import run
+    from anlage.study.sharing import LAST_STAGE
     from anlage.study.study import Study
 
     from tests.helpers_study import write_study
@@ -74,7 +75,7 @@ def sharing(folder: Path) -> None:
     study = Study(file)
     planned = study.plan()
     for job in study.open_jobs():  # in this process: starting an interpreter is not measured
-        run(job.run.config)
+        run(job.run.config, until=LAST_STAGE)
     found = study.write()
     stages: dict[str, float] = {}
     calls: dict[str, int] = {}
@@ -131,7 +132,7 @@ def simulated(
     return arms[0], arms[1]
 
 
-def power(draws: int = 1000) -> None:
+def power(draws: int = 500) -> None:
     """False positives, power against the plan's figure, coverage of both intervals."""
     generator = random.Random(1)
     prompts, sd = 60, 0.05

@@ -120,12 +120,14 @@ def matrix_plot(
     most = max((abs(v) for line in cells for v in line if math.isfinite(v)), default=1.0) or 1.0
     colours = LinearSegmentedColormap.from_list("loss-gain", [COLOURS[2], "#ffffff", COLOURS[1]])
     with plot_style():
-        figure, axes = new_figure(2.6 + 0.8 * len(columns), 1.4 + 0.42 * len(rows))
+        figure, axes = new_figure(max(5.6, 2.6 + 0.8 * len(columns)), 1.8 + 0.42 * len(rows))
         axes.imshow(cells, cmap=colours, vmin=-most, vmax=most, aspect="auto")
         for y, line in enumerate(cells):
             for x, value in enumerate(line):
                 if math.isfinite(value):
-                    axes.text(x, y, f"{value:+.2f}", ha="center", va="center", fontsize=9)
+                    ink = "white" if abs(value) > 0.7 * most else "#222222"
+                    text = f"{value:+.2f}"
+                    axes.text(x, y, text, color=ink, ha="center", va="center", fontsize=9)
         axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", fontsize=9)
         axes.set_yticks(range(len(rows)), rows, fontsize=9)
         axes.set_xlabel(label)

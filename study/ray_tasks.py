@@ -21,6 +21,7 @@ from ..pipeline.used_keys import FILE as USED_KEYS
 from ..preferences.builder import get_builder
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
+from .sharing import LAST_STAGE
 
 _LOCKED_TRIES = 40
 _LOCKED_SECONDS = 1.5
@@ -45,7 +46,7 @@ def run_arm(config_text: str, server: Any, folder: str) -> str:
 
     progress = FileProgress(Path(config.runs) / config.name / FILE)
     try:
-        _patiently(lambda: run(config, progress=progress, store_of=store_of))
+        _patiently(lambda: run(config, until=LAST_STAGE, progress=progress, store_of=store_of))
     except AnlageError as error:
         return str(error).splitlines()[-1][:300]
     except MemoryError:

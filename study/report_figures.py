@@ -42,7 +42,9 @@ def plane(study: StudyResult) -> str:
         if points:
             arms[arm.name] = points
     if not arms:
-        return paragraph("Refusals were not measured: no set about harm is in `suites`.", "missing")
+        return paragraph(
+            "Refusals of harmful prompts and of their twins were not both measured.", "missing"
+        )
     svg = plane_plot(arms, against=study.design.spec.against, controls=_controls(study))
     alt = "; ".join(
         f"{arm}: {100 * sum(y for _, y in points) / len(points):.0f}% defended, "

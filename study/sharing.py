@@ -10,6 +10,8 @@ from ..pipeline.config import RunConfig
 from ..pipeline.effect import critic_of, pair_settings
 from .design import PlannedRun
 
+LAST_STAGE = "evaluation"
+"""Where a study's runs end: the study has a report, and `anlage report RUN` writes a run's own."""
 _DATA = {
     *("model", "comparator", "teacher"),
     *("archetypes", "prompts", "calibration"),

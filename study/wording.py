@@ -57,6 +57,8 @@ def headline(results: Results, comparisons: Sequence[Comparison]) -> str:
     measured = [c for c in comparisons if c.best is not None]
     if not measured:
         return "Nothing can be compared yet: no arm has two seeds finished beside the reference."
+    if len(measured) == 1:
+        return sentence(measured[0])
     clear = [c for c in measured if c.verdict in ("higher", "lower")]
     label, against = measured[0].outcome.label, measured[0].against
     if not clear:

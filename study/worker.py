@@ -19,6 +19,7 @@ from ..errors import AnlageError
 from ..pipeline.config import load_config
 from ..pipeline.run import run
 from .run_progress import FILE, FileProgress
+from .sharing import LAST_STAGE
 
 _LOOK_SECONDS = 1.0
 
@@ -39,7 +40,8 @@ def main(config_file: str) -> int:
     _end_with_parent()
     config = load_config(config_file)
     try:
-        run(config, progress=FileProgress(Path(config.runs) / config.name / FILE))
+        progress = FileProgress(Path(config.runs) / config.name / FILE)
+        run(config, until=LAST_STAGE, progress=progress)
     except AnlageError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -18,6 +18,7 @@ from anlage.study.outcome import OutcomeSpec
 from anlage.study.plan import power_of
 from anlage.study.results import Results, RunResult
 from anlage.study.run_state import RunState
+from anlage.study.sharing import LAST_STAGE
 from anlage.study.study import Study
 from anlage.study.wording import headline, sentence
 
@@ -111,12 +112,14 @@ def test_sentences_and_orientation(tmp_path: Path) -> None:
     (up,) = compare(results, DEFENDED)
     assert up.verdict == "higher"
     assert "b: defended was higher than in a (+" in sentence(up)
-    assert "arms differ from a in defended (points): b higher" in headline(results, [up])
+    both = "All 2 arms differ from a in defended (points): b higher by"
+    assert both in headline(results, [up, up])
+    assert headline(results, [up]) == sentence(up)
     (down,) = compare(simulated(plan, {"b": -0.35}, random.Random(1)), DEFENDED)
     assert down.verdict == "lower"
     (none,) = compare(simulated(plan, {}, random.Random(1)), DEFENDED)
     assert "no clear difference" in sentence(none)
-    assert "not evidence that they are equal" in headline(results, [none])
+    assert "not evidence that they are equal" in headline(results, [none, none])
 
 
 def test_undeclared_comparisons_claim_nothing(tmp_path: Path) -> None:
@@ -185,7 +188,7 @@ def test_a_real_null_study_reports_no_difference(tmp_path: Path) -> None:
     )
     study = Study(file)
     for job in study.open_jobs():
-        run(job.run.config)
+        run(job.run.config, until=LAST_STAGE)
     (found,) = study.write().comparisons
     assert len(set(found.gaps)) == 5  # really different runs
     assert found.verdict == "unclear"
