@@ -27,13 +27,16 @@ def layered(folder: Path, model: Path, **changes: Any) -> RunConfig:
     plain["archetypes"] = {"only": ["guardian", "explorer"]}
     plain["training"] |= {"max_length": 1024, "learning_rate": 0.002, "epochs": 1}
     plain["calibration"] = {"limit": 4}
-    plain["evaluation"] |= {"probe_limit": 4}
+    plain["prompts"]["limit"] = 6
+    plain["evaluation"] |= {"probe_limit": 2, "limit": 1}
     plain["layers"] = [
         {"name": "arcs", "kind": "sft", "data": "arcs", "themes": ["truth"], "limit": 4},
         {"name": "values", "kind": "dpo", "archetypes": ["guardian"]},
         {"name": "answers", "kind": "sft", "data": "questions", "limit": 4, "replay": 0.5},
     ]
-    plain["conditions"] = {"monitors": {"checks": 1, "re_injury": "warn", "kl_budget": "warn"}}
+    plain["conditions"] = {
+        "monitors": {"checks": 1, "check_pairs": 2, "re_injury": "warn", "kl_budget": "warn"}
+    }
     return RunConfig.model_validate({**plain, **changes})
 
 
@@ -118,6 +121,7 @@ def test_a_layer_that_cannot_be_is_refused(
         load_config(file)
 
 
+@pytest.mark.slow
 def test_two_rounds_draft_with_the_model_of_the_first(tmp_path: Path, model: Path) -> None:
     data = tiny_run_config(tmp_path, model).model_dump(mode="json")
     data |= {
