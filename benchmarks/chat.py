@@ -163,6 +163,7 @@ def main() -> None:
                     texts = [f"question {number} {n} " + "word " * 100 for n in range(calls)]
                     asyncio.run(way(url, texts))  # type: ignore[arg-type]
                     rates.setdefault((name, latency), []).append(RATES[0])
+                    print(f"{latency * 1000:.0f} ms, {name}: {RATES[0]:.1f} calls/s", flush=True)
     for name in WAYS:
         middle = [statistics.median(rates[name, latency]) for latency in (0.0, 0.5)]
         table.add_row(name, *(f"{value:.1f}" for value in middle))

@@ -40,8 +40,9 @@ class PilotRow:
         twin: The principle that decides most alike; "" where there is no other.
         alike: Share of pairs with the same verdict as that one, in [0, 1].
         kappa: Cohen's kappa with it, or NaN.
-        advice: `keep`, `merge` (with `twin`), `rewrite` (the orders disagree on most
-            pairs), `unused` (no prompt calls for it), `too few pairs`.
+        advice: `keep`, `merge` (with `twin`), `rewrite` (the orders disagree on half of the
+            pairs, or half of the decided ones are wrong), `unused` (no prompt calls for it)
+            or `too few pairs`.
     """
 
     principle: str
@@ -162,7 +163,7 @@ def _row(
         twin=twin,
         alike=alike,
         kappa=kappa,
-        advice=_advice(orders, reach, alike),
+        advice=_advice(orders, right, reach, alike),
     )
 
 
@@ -172,11 +173,11 @@ def _alike(one: Sequence[Comparison], other: Sequence[Comparison]) -> float:
     return sum(a == b and a in ("first", "second") for a, b in same) / len(same) if same else 0.0
 
 
-def _advice(orders: Rate, reach: float, alike: float) -> Advice:
+def _advice(orders: Rate, right: Rate, reach: float, alike: float) -> Advice:
     if reach == 0.0:
         return "unused"
     if orders.n < MIN_PAIRS:
         return "too few pairs"
-    if orders.value <= 0.5:
+    if orders.value <= 0.5 or right.value <= 0.5:
         return "rewrite"
     return "merge" if alike >= SAME_VERDICTS else "keep"

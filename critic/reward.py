@@ -22,7 +22,7 @@ from .routing import derive_seed, route
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SEVERITIES: Final = (" 0", " 1", " 2", " 3")
+SEVERITIES: Final = ("0", "1", "2", "3")
 """The verdicts a scoring critic chooses from: 0 keeps the rule, 3 breaks it badly."""
 
 
@@ -143,9 +143,13 @@ def reward_dataset(prompts: Sequence[Prompt]) -> Dataset:
 
 
 def _verdict_alone(item: CritiqueItem) -> Request:
-    """The critique's question, prefilled to the verdict."""
+    """The critique's question, prefilled to the verdict.
+
+    The space belongs to the prefill: each option is then one token, and all four share one
+    pass over the question.
+    """
     messages = reason_request(item).messages
-    return Request(messages=messages, prefill=VERDICT_LEAD.lstrip(), max_tokens=1)
+    return Request(messages=messages, prefill=VERDICT_LEAD.lstrip() + " ", max_tokens=1)
 
 
 def _expected(scores: Sequence[Score]) -> float | None:

@@ -41,9 +41,18 @@ def _shares(model: Any, rows: Sequence[Item]) -> bool:
     """True where one pass over the common beginning saves work and is possible."""
     if len(rows) < 2 or any(count < 1 for _, count in rows):
         return False
-    if getattr(model.config, "sliding_window", None):
+    if not _attends_to_everything(model.config):
         return False
     return common_length(rows) >= 1
+
+
+def _attends_to_everything(config: Any) -> bool:
+    """True where every layer sees the whole past and takes a mask of ours."""
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    window = getattr(text, "sliding_window", None) and getattr(text, "use_sliding_window", True)
+    attention = getattr(text, "_attn_implementation", None)
+    return kinds == {"full_attention"} and not window and attention in {"sdpa", "eager"}
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,9 +41,9 @@ def common_length(rows: Sequence[Item]) -> int:
 def score_shared(model: Any, groups: Sequence[Sequence[Item]]) -> list[list[Score]]:
     """Scores groups of rows; each group's common beginning is read once.
 
-    Two passes: the beginnings of all groups, left-padded, fill a cache; the cache
-    is repeated for every row, and the rows' ends, right-padded, are read behind
-    it. In fp32 equal to one pass per row up to rounding.
+    Two passes: the beginnings of all groups, left-padded, fill a cache; then the
+    rest of every row of a group is read in one sequence behind it, each row blind
+    to the others. In fp32 equal to one pass per row up to rounding.
 
     Args:
         model: A causal language model of transformers, in eval mode, that attends
@@ -65,35 +66,68 @@ def score_shared(model: Any, groups: Sequence[Sequence[Item]]) -> list[list[Scor
         use_cache=True,
         logits_to_keep=1,
     )
-    owner = [number for number, rows in enumerate(groups) for _ in rows]
-    index = torch.tensor(owner, device=model.device)
-    cache.batch_select_indices(index)
-    tails = [
-        (row[same:], count)
-        for rows, same in zip(groups, shared, strict=True)
-        for row, count in rows
-    ]
-    width = max(len(tail) for tail, _ in tails)
-    ends = torch.zeros(len(tails), width, dtype=torch.long)
-    live = torch.zeros_like(ends)
-    for place, (tail, _) in enumerate(tails):
-        ends[place, : len(tail)] = torch.tensor(tail)
-        live[place, : len(tail)] = 1
-    ends, live = ends.to(model.device), live.to(model.device)
-    start = torch.tensor([len(heads[number]) for number in owner], device=model.device)
+    tails = [[ids[same:] for ids, _ in rows] for rows, same in zip(groups, shared, strict=True)]
+    packed = _pack(tails, shared, mask, model.dtype)
     out = model(
-        input_ids=ends,
-        attention_mask=torch.cat([mask[index], live], dim=1),
-        position_ids=start[:, None] + torch.arange(width, device=model.device)[None],
+        input_ids=packed.ids,
+        attention_mask=packed.mask,
+        position_ids=packed.positions,
         past_key_values=cache,
         use_cache=True,
     )
-    flat = [
-        answer_score(out.logits[place, len(tail) - count - 1 : len(tail) - 1], tail[-count:])
-        for place, (tail, count) in enumerate(tails)
+    return [
+        [
+            answer_score(out.logits[number, end - count - 1 : end - 1], tail[-count:])
+            for tail, end, (_, count) in zip(tails[number], packed.ends[number], rows, strict=True)
+        ]
+        for number, rows in enumerate(groups)
     ]
-    scores = iter(flat)
-    return [[next(scores) for _ in rows] for rows in groups]
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """The rests of all rows, one sequence a group.
+
+    Attributes:
+        ids: (G, S), padded on the right with 0.
+        mask: (G, 1, S, T + S), 0 where a token may look, else the lowest number.
+        positions: (G, S), counted from the row's own beginning.
+        ends: Per group, where each row's tokens end in its sequence.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    positions: torch.Tensor
+    ends: list[list[int]]
+
+
+def _pack(
+    tails: Sequence[Sequence[Sequence[int]]],
+    shared: Sequence[int],
+    head_mask: torch.Tensor,
+    dtype: torch.dtype,
+) -> _Packed:
+    size = max(sum(len(tail) for tail in rows) for rows in tails)
+    groups, width = head_mask.shape
+    ids = torch.zeros(groups, size, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    may = torch.zeros(groups, size, width + size, dtype=torch.bool)
+    may[:, :, :width] = head_mask.bool().cpu()[:, None, :]
+    ends: list[list[int]] = []
+    for number, rows in enumerate(tails):
+        ends.append([])
+        start = 0
+        for tail in rows:
+            stop = start + len(tail)
+            ids[number, start:stop] = torch.tensor(list(tail))
+            positions[number, start:stop] = shared[number] + torch.arange(len(tail))
+            seen = torch.ones(len(tail), len(tail), dtype=torch.bool).tril()
+            may[number, start:stop, width + start : width + stop] = seen
+            ends[-1].append(stop)
+            start = stop
+    mask = torch.zeros(may.shape, dtype=dtype).masked_fill(~may, torch.finfo(dtype).min)
+    device = head_mask.device
+    return _Packed(ids.to(device), mask[:, None].to(device), positions.to(device), ends)
 
 
 def answer_score(logits: torch.Tensor, answer: Sequence[int]) -> Score:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 from anlage.archetypes.schema import Exemplar
+from anlage.cli import app
 from anlage.critic.pilot import PilotRow, pilot
 from anlage.critic.self_preference import self_preference
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
+from typer.testing import CliRunner
 
 from .helpers_pairs import make_constitution, make_principle, make_prompt, make_prompts
 from .test_preferences_labels import shown
@@ -67,6 +71,20 @@ def test_each_principle_gets_its_advice() -> None:
 
 def test_a_principle_that_no_prompt_calls_for_is_said_to_be_unused() -> None:
     assert run(harm_only=True)["aim-first"].advice == "unused"
+
+
+def test_the_command_prints_a_row_per_principle_and_keeps_the_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["critic", "pilot", "scripted", "--per-principle", "4", "--only", "sage"]
+    first = CliRunner().invoke(app, [*command, "--out", "pilot.json"])
+    assert first.exit_code == 0, first.output
+    rows = json.loads(Path("pilot.json").read_text())["rows"]
+    assert {row["principle"].split("/")[0] for row in rows} == {"sage"}
+    assert all(row["orders"]["n"] <= 4 for row in rows)
+    again = CliRunner().invoke(app, command)
+    assert "\n0 calls" in again.output
 
 
 def test_a_critic_that_loves_its_own_words_is_seen() -> None:

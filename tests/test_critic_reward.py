@@ -20,7 +20,7 @@ from .test_preferences_labels import InWords
 def severity(request: Request, option: str) -> float:
     """Finds answers that go along severe, others fine."""
     bad = "go along" in request.messages[-1].content
-    return 0.0 if option == (" 3" if bad else " 0") else -20.0
+    return 0.0 if option == ("3" if bad else "0") else -20.0
 
 
 def rows(count: int = 2) -> dict[str, list[object]]:

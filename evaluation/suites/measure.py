@@ -75,7 +75,7 @@ class SuiteMeasure:
     def label(self) -> str:
         """The measure in words, e.g. `over-refusal, fraud assistance`."""
         parts = [_WORDS.get(self.name, self.name)]
-        if self.failure_mode not in ("", HARM):
+        if self.failure_mode not in ("", "none", HARM):
             parts.append(self.failure_mode.replace("_", " "))
         if self.role in ("at_risk", "twin") and self.name not in ("defended", "over_refusal"):
             parts.append(self.role.replace("_", " "))

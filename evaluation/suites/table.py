@@ -10,11 +10,16 @@ from rich.text import Text
 
 from ...stats import Estimate
 from ...stats_power import smallest_visible_change
+from ..measure import HARM
 from ..wording import judge_text, p_text, percent, points
 from .comparison import SuiteChange, bleed, estimate_of, suite_changes, unpaired
 from .evaluation import ModelOutcomes, SuiteEvaluation
 from .gates import GateResult
 from .measure import SuiteMeasure
+from .outcome import SuiteOutcome
+
+FEW = 10
+"""Prompts below which a failure mode gets no line of its own in the terminal."""
 
 CAPTION = (
     "Values with 95% intervals (Wilson; t for means). Changes are on the same prompts: points for "
@@ -63,12 +68,16 @@ def value_table(evaluation: SuiteEvaluation) -> Table:
     names = dict.fromkeys(outcome.suite for model in evaluation.models for outcome in model.suites)
     for name in names:
         first = next(o for m in evaluation.models if (o := m.suite(name)) is not None)
-        for row, measure in enumerate(first.measures()):
+        shown, hidden = _told(first)
+        for row, measure in enumerate(shown):
             found = [_estimate(model, measure) for model in evaluation.models]
             n = next((str(estimate.n) for estimate in found if estimate), "0")
             cells = [value_text(measure, estimate) for estimate in found]
             head = name if row == 0 else ""
             table.add_row(*(Text(cell) for cell in (head, measure.label, n, *cells)))
+        if hidden:
+            words = f"{hidden} failure modes with fewer than {FEW} prompts a role: in --json"
+            table.add_row(Text("" if shown else name), Text(words, style="dim"))
         table.add_section()
     return table
 
@@ -158,6 +167,17 @@ def visible_text(changes: Sequence[SuiteChange]) -> str:
             seen = smallest_visible_change(n, before, correlation=0.5)
             return f"{change.measure.suite}: {seen.sentence}"
     return ""
+
+
+def _told(outcome: SuiteOutcome) -> tuple[list[SuiteMeasure], int]:
+    """Measures worth a line, and how many failure modes have too few prompts for one."""
+    measures = outcome.measures()
+    sizes = {m: len(outcome.units(m)) for m in measures}
+    if len({measure.failure_mode for measure in measures}) == 1:
+        return measures, 0
+    shown = [m for m in measures if m.failure_mode == HARM or sizes[m] >= FEW]
+    hidden = {m.failure_mode for m in measures} - {m.failure_mode for m in shown}
+    return shown, len(hidden)
 
 
 def _estimate(model: ModelOutcomes, measure: SuiteMeasure) -> Estimate | None:
