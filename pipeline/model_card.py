@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,14 +93,16 @@ def _measured(run: RunDirectory) -> str:
 def _provenance(run: RunDirectory, trained: TrainedModel) -> str:
     constitution = load_constitution(run.constitution)
     config = load_config(run.config_file).training
+    claimed = json.loads((run.training / "training.json").read_text("utf-8"))
+    each = config.batch_size * config.gradient_accumulation
+    each *= int(claimed["config"].get("processes", 1))
     archetypes = sorted({principle.archetype for principle in constitution})
     rows = [
         ("constitution", f"{len(constitution)} principles, hash `{constitution.hash}`"),
         ("archetypes", ", ".join(archetypes)),
         ("pairs", f"{trained.pairs}, SHA-256 `{_sha256(run.pairs)}`"),
         ("reference", f"`{trained.reference}`"),
-        ("base as it was named", f"`{public_base(trained.base)}`"),
-        ("method", f"{trained.method}, {trained.steps} steps of {config.batch_size} pairs"),
+        ("method", f"{trained.method}, {trained.steps} steps of {each} pairs"),
         ("learning rate; beta; SFT", f"{config.learning_rate:g}; {config.beta:g}; "
          f"{config.sft_weight:g}"),
         ("seed", str(config.seed)),

@@ -53,6 +53,7 @@ def test_an_adapter_with_its_card(finished: Path, tmp_path: Path) -> None:
     assert json.loads((finished / "40_training/result.json").read_text())["reference"] in body
     assert "| defended |" in body
     assert "## Limits" in body
+    assert "steps of 2 pairs" in body
     everything = b"".join(p.read_bytes() for p in (tmp_path / "out").iterdir() if p.is_file())
     assert b"somebodys-home" not in everything  # no path of this machine
 
