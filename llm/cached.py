@@ -122,9 +122,8 @@ class CachedModel:
             for key, answer in fresh.items()
             if answer.outcome.kind != "error"
         }
-        if self.store.put_many("call", rows, model=self.fingerprint) == len(rows):
-            return fresh
-        # Another process has stored one of them first: its answer counts.
+        self.store.put_many("call", rows, model=self.fingerprint)
+        # What is stored counts: without secrets, or another process's answer.
         for key, value in self.store.get_many("call", rows).items():
             if value["completion"]["text"] != fresh[key].text:
                 fresh[key] = _completion_of(key, value)

@@ -190,6 +190,7 @@ def test_a_nan_never_reaches_the_weights(
         assert result.steps == 3
 
 
+@pytest.mark.slow
 def test_replay_trains_on_earlier_data_of_the_injured_mode(
     healthy: tuple[TrainedModel, Path], model: str, tmp_path: Path
 ) -> None:

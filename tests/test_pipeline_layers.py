@@ -27,13 +27,16 @@ def layered(folder: Path, model: Path, **changes: Any) -> RunConfig:
     plain["archetypes"] = {"only": ["guardian", "explorer"]}
     plain["training"] |= {"max_length": 1024, "learning_rate": 0.002, "epochs": 1}
     plain["calibration"] = {"limit": 4}
-    plain["evaluation"] |= {"probe_limit": 4}
+    plain["prompts"]["limit"] = 6
+    plain["evaluation"] |= {"probe_limit": 2, "limit": 1}
     plain["layers"] = [
         {"name": "arcs", "kind": "sft", "data": "arcs", "themes": ["truth"], "limit": 4},
         {"name": "values", "kind": "dpo", "archetypes": ["guardian"]},
         {"name": "answers", "kind": "sft", "data": "questions", "limit": 4, "replay": 0.5},
     ]
-    plain["conditions"] = {"monitors": {"checks": 1, "re_injury": "warn", "kl_budget": "warn"}}
+    plain["conditions"] = {
+        "monitors": {"checks": 1, "check_pairs": 2, "re_injury": "warn", "kl_budget": "warn"}
+    }
     return RunConfig.model_validate({**plain, **changes})
 
 
@@ -118,6 +121,7 @@ def test_a_layer_that_cannot_be_is_refused(
         load_config(file)
 
 
+@pytest.mark.slow
 def test_two_rounds_draft_with_the_model_of_the_first(tmp_path: Path, model: Path) -> None:
     data = tiny_run_config(tmp_path, model).model_dump(mode="json")
     data |= {
@@ -155,3 +159,22 @@ def test_a_run_of_before_is_still_the_same_run(tmp_path: Path, model: Path) -> N
     file.write_text(text[:start] + text[end:])
     assert run(config, until="constitution").skipped == ("constitution",)
     assert file.read_text() == resolved_text(config)
+
+
+@pytest.mark.slow
+def test_killed_in_any_layer_a_run_ends_with_the_same_bytes(
+    finished: tuple[RunConfig, Run], tmp_path: Path, model: Path
+) -> None:
+    from .test_pipeline_run import kill_when
+
+    _, whole = finished
+    config = layered(tmp_path, model)
+    file = tmp_path / "config.yaml"
+    file.write_text(resolved_text(config))
+    training = tmp_path / "tiny" / "40_training"
+    for name in ("1-arcs", "2-values", "3-answers"):
+        kill_when(file, lambda name=name: any((training / name).glob("checkpoints/*/*")))  # type: ignore[misc]
+    done = run(config)
+    for name in ("1-arcs", "2-values", "3-answers"):
+        weights = f"40_training/{name}/adapter/adapter_model.safetensors"
+        assert (done.path / weights).read_bytes() == (whole.path / weights).read_bytes(), name
