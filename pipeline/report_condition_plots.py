@@ -69,18 +69,19 @@ def curves_plot(
     """
     from matplotlib.figure import Figure
 
+    layers = sorted(offsets.items(), key=lambda layer: layer[1])
     with plot_style():
         figure = Figure(figsize=(6.4, 4.8), layout="constrained")
         panels = figure.subplots(2, 1, sharex=True)
         keys = (("loss", "loss"), ("learning_rate", "learning rate"))
         for axes, (key, label) in zip(panels, keys, strict=True):
-            places = [*offsets.values(), float("inf")] if offsets else [0, float("inf")]
+            places = [*(start for _, start in layers or [("", 0)]), float("inf")]
             for first, last in itertools.pairwise(places):
                 part = [row for row in metrics if first < row.get("step", 0) <= last]
                 axes.plot(*series(part, key), color=COLOURS[1], marker=".", markersize=3)
             axes.plot(*series(undone, key), ":", color=COLOURS[2], linewidth=1)
             axes.set_ylabel(label)
-            for start in offsets.values():
+            for _, start in layers:
                 axes.axvline(start + 0.5, color="#bbbbbb", linewidth=0.8)
         top = panels[0].get_ylim()[1]
         for name in dict.fromkeys(event["monitor"] for event in events):
@@ -96,7 +97,7 @@ def curves_plot(
             )
         if events:
             panels[0].legend(frameon=False, fontsize=9)
-        for label, start in offsets.items():
+        for label, start in layers:
             panels[1].annotate(
                 label,
                 (start + 0.7, 0.02),
