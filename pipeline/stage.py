@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, load_archetypes
@@ -20,7 +21,7 @@ from ..errors import ArchetypeError, Problem
 from ..prompts.labelled import load_labelled
 from ..prompts.loader import load_prompts
 from ..prompts.prompt import Prompt, Split
-from .config import RunConfig
+from .config import ArchetypeChoice, RunConfig
 from .models import RunModels
 from .progress import StageProgress
 from .run_directory import RunDirectory
@@ -164,11 +165,25 @@ def hash_labelled(pairs: Sequence[LabelledPair]) -> str:
 
 
 def compile_for(config: RunConfig) -> Constitution:
-    """The constitution of the chosen archetypes."""
-    own = compile_constitution(archetype_path(config), only=config.archetypes.only)
+    """The constitution of the chosen archetypes; compiled once while no file changes."""
+    return _compiled(config.archetypes, _stamp(archetype_path(config)))
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file a constitution may come from."""
+    own = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    files = [*own, *sorted(LIBRARY.parent.rglob("*.yaml"))]
+    facts = ((str(file), file.stat()) for file in files if file.exists())
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in facts)
+
+
+@lru_cache(maxsize=8)
+def _compiled(chosen: ArchetypeChoice, stamp: tuple[tuple[str, int, int], ...]) -> Constitution:
+    config = RunConfig(name="compiled", archetypes=chosen)
+    own = compile_constitution(archetype_path(config), only=chosen.only)
     # What the linter calls an error in the author's own files has been raised by now.
-    whole = constitution_of(chosen_archetypes(config)) if config.archetypes.library else own
-    seed = config.archetypes.shuffle_seed
+    whole = constitution_of(chosen_archetypes(config)) if chosen.library else own
+    seed = chosen.shuffle_seed
     return whole if seed is None else shuffled(whole, seed=seed)
 
 

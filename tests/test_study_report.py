@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.files import write_json
 from anlage.study.comparison import check_harm, compare
 from anlage.study.frozen_plan import freeze, read_frozen
@@ -95,3 +96,16 @@ def test_a_changed_seed_list_is_a_deviation(result: StudyResult, tmp_path: Path)
     assert any("seeds were changed" in line for line in found)
     assert any("Added since: 2 runs" in line for line in found)
     assert deviations(result.design, frozen) == []
+
+
+def test_the_best_of_many_is_warned_about(result: StudyResult) -> None:
+    assert not any("best of many" in line for line in loud_lines(result))
+    for number in range(10):
+        config = RunConfig(name=f"try-{number}", model="scripted")
+        training = config.training.model_copy(update={"beta": 0.1 + number, "seed": number})
+        config = config.model_copy(update={"training": training})
+        run = Path("runs") / config.name
+        write_json(run / "manifest.json", {"stages": {}, "status": {"state": "failed"}})
+        (run / "config.yaml").write_text(resolved_text(config))
+    line = next(line for line in loud_lines(result) if "best of many" in line)
+    assert "10 trained configurations" in line  # failed ones were tried, too

@@ -190,6 +190,17 @@ def test_the_plan_counts_what_is_done(finished: Study) -> None:
     ]
 
 
+def test_the_commands_print_plan_and_report(finished: Study) -> None:
+    done = CliRunner().invoke(app, ["study", "plan", str(finished.path)])
+    assert done.exit_code == 0
+    assert "small: 3 arms, 3 runs" in done.output
+    assert "At most 0 model calls" in done.output
+    done = CliRunner().invoke(app, ["study", "report", str(finished.path)])
+    assert done.exit_code == 0
+    assert "no control arm" in done.output
+    assert "report.html" in done.output
+
+
 @pytest.mark.slow
 def test_a_killed_study_leaves_nothing_at_work(tmp_path: Path) -> None:
     import subprocess
