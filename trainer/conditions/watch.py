@@ -137,10 +137,7 @@ class Watch(TrainerCallback):
         self.memory.cut(step)
 
     def give_up_if_injured(self, step: int) -> bool:
-        """Whether the last good check was none: all labelled pairs see what a part did not.
-
-        Then the layer's start is what is left to go back to.
-        """
+        """Whether the last good check was none; then only the layer's start is left."""
         held, settings = self.memory.at(step), self.plan.settings.re_injury
         if not step or held is None or settings.policy != "rollback":
             return False
