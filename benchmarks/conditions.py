@@ -114,8 +114,14 @@ def not_finite(scene: Scene) -> set[str]:
 
 
 def kl_budget(scene: Scene) -> set[str]:
-    """Ten times the rate, for longer."""
-    scene.first("fault", learning_rate=5e-2, epochs=4)
+    """Every weight instead of an adapter, at an adapter's rate, for longer."""
+    train(
+        scene.pairs,
+        model=scene.model,
+        config=tiny_config(seed=scene.seed, learning_rate=2e-2, epochs=6, method="full"),
+        output=scene.folder / "fault",
+        watch=scene.plan(re_injury="warn"),
+    )
     return scene.fired("fault")
 
 
@@ -220,9 +226,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--probe", action="store_true")
+    parser.add_argument("--only", choices=NAMES, help="plant only this fault")
     asked = parser.parse_args()
     if asked.probe:
         probe_time()
+    elif asked.only:
+        with tempfile.TemporaryDirectory() as folder:
+            found = [FAULTS[asked.only](Scene(Path(folder), seed)) for seed in range(asked.runs)]
+        caught = sum(asked.only in names for names in found)
+        print(f"| {asked.only} | {shown(Rate(caught, asked.runs))} |")
     else:
         detection(asked.runs)
 

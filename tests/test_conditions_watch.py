@@ -14,6 +14,7 @@ from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers
 from anlage.prompts.prompt import Message
 from anlage.trainer.conditions.memory import WatchMemory, read_checks, read_log
+from anlage.trainer.conditions.monitors import re_injury
 from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings
 from anlage.trainer.origin import Origin
@@ -116,6 +117,36 @@ def test_a_harmful_layer_is_rolled_back(
     assert (tmp_path / "metrics_undone.jsonl").read_text().count("\n") == sum(
         event["step"] for event in events
     )
+
+
+def test_a_good_check_that_saw_too_little_is_not_trusted(
+    healthy: tuple[TrainedModel, Path], model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks inside the layer see nothing; the whole one at its end does, and looks back, too."""
+    real = re_injury
+    whole = len(labelled_pairs())
+
+    def blind(now: Any, *rest: Any) -> Any:
+        return real(now, *rest) if len(now.probe) == whole else None
+
+    monkeypatch.setattr("anlage.trainer.conditions.watch.re_injury", blind)
+    first, folder = healthy
+    train(
+        flipped(make_pairs()),
+        model=model,
+        config=tiny_config(learning_rate=2e-2),
+        output=tmp_path,
+        origin=Origin(first.path, "previous"),
+        watch=plan(
+            ends=(read_checks(folder)[0], read_checks(folder)[-1]),
+            re_injury={"least_drop": 0.02},
+            retries=0,
+        ),
+    )
+    assert "back to step 3" in read_log(tmp_path)[0]["action"]
+    result = TrainedModel.read(tmp_path)
+    assert result.steps == 0
+    assert all(torch.equal(a, weights(first)[name]) for name, a in weights(result).items())
 
 
 def test_a_harmful_layer_without_the_monitor_does_harm(

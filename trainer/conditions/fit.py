@@ -52,6 +52,8 @@ def fit(
             _restore(trainer, start, last[0] if last else None)
             trainer.state.global_step = step
             watch.finish(step)
+            if state.undone and watch.give_up_if_injured(step):
+                continue
             return
         if state.replaying is not None and replayer is not None and last is not None:
             _replay(trainer, watch, replayer, last[0], step)

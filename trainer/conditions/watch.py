@@ -17,6 +17,7 @@ from .interruption import Replay, Rollback
 from .memory import WatchMemory
 from .monitors import falling_chosen, kl_budget, re_injury, stall
 from .plan import WatchPlan
+from .rate import scale_rate
 from .weight_motion import WeightMotion
 
 _STRONGEST = ("rollback", "replay", "stop", "lower_rate", "warn")
@@ -58,10 +59,8 @@ class Watch(TrainerCallback):
 
     @property
     def start(self) -> Check:
-        """The check at the layer's start."""
-        found = self.memory.at(0)
-        assert found is not None, "begin() comes first"
-        return found
+        """The check at the layer's start, made by `begin`."""
+        return next(check for check in self.memory.checks if check.step == 0)
 
     def begin(self) -> None:
         """Measures the start, unless that was done before a kill."""
@@ -137,6 +136,18 @@ class Watch(TrainerCallback):
             self.memory.add(self._instruments.check(step, whole=True))
         self.memory.cut(step)
 
+    def give_up_if_injured(self, step: int) -> bool:
+        """Whether the last good check was none; then only the layer's start is left."""
+        held, settings = self.memory.at(step), self.plan.settings.re_injury
+        if not step or held is None or settings.policy != "rollback":
+            return False
+        if not re_injury(held, self.start, self.plan.ends, settings):
+            return False
+        self.memory.state.good = 0
+        self.memory.save()
+        self._drop(lambda _: True)
+        return True
+
     def _settle(self, step: int, control: Any, parts: dict[str, Any]) -> None:
         now = self._instruments.check(step, whole=step == self._steps)
         self._act(self._judge(now), step, control, parts, now)
@@ -200,12 +211,12 @@ class Watch(TrainerCallback):
             again = state.rollbacks < self.plan.settings.retries
             tail = f"on at {factor:g} of the rate" if again else "the layer ends there"
             return f"back to step {state.good}, {tail}"
-        if action == "lower_rate":
-            return f"rate multiplied by {factor:g}"
-        if action == "replay":
-            able = self._can_replay(findings, step)
-            return "earlier data trained on" if able else "no earlier data to train on"
-        return "training ends" if action == "stop" else "none"
+        able = self._can_replay(findings, step)
+        return {
+            "lower_rate": f"rate multiplied by {factor:g}",
+            "replay": "earlier data trained on" if able else "no earlier data to train on",
+            "stop": "training ends",
+        }.get(action, "none")
 
     def _roll_back(self, findings: Sequence[Finding]) -> None:
         state = self.memory.state
@@ -246,14 +257,3 @@ class Watch(TrainerCallback):
             number = path.name.removeprefix("checkpoint-")
             if number.isdigit() and unwanted(int(number)):
                 shutil.rmtree(path)
-
-
-def scale_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
-    """Multiplies the learning rate from now on; a checkpoint keeps it."""
-    inner = getattr(scheduler, "scheduler", scheduler)
-    inner.base_lrs = [rate * factor for rate in inner.base_lrs]
-    for group in optimizer.param_groups:
-        group["lr"] *= factor
-        if "initial_lr" in group:
-            group["initial_lr"] *= factor
-    inner._last_lr = [group["lr"] for group in optimizer.param_groups]
