@@ -21,7 +21,7 @@ def call(
 ) -> tuple[int, str, str]:
     """Exit code, output and errors of one command."""
     monkeypatch.setattr("sys.argv", ["anlage", *arguments])
-    monkeypatch.setattr(cli.console, "width", 120)
+    monkeypatch.setenv("COLUMNS", "120")  # undone; a width set on the console would stay
     with pytest.raises(SystemExit) as left:
         cli.main()
     output = capsys.readouterr()

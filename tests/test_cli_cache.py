@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from anlage import cli_cache
 from anlage.cache import Store
 from anlage.cache_contents import find, select, totals
 from anlage.cli import app
@@ -67,7 +66,7 @@ def call(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(cli_cache.console, "width", 200, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
     with Store(tmp_path / "cache.sqlite") as store:
         model = CachedModel(
             ScriptedModel([("gate", "Over the gate \x1b[2J \x9b2J and on.")]), store
