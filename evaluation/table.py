@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .change import Change
 from .result import Evaluation
-from .wording import difference_text, p_text, percent, value_text, verdict_sentence
+from .wording import change_cells, percent, value_text, verdict_sentence
 
 CAPTION = (
     "Rates are shares of answers. Change is after minus before on the same prompts: in percentage "
@@ -86,16 +86,7 @@ def value_table(evaluation: Evaluation) -> Table:
 
 
 def _cells(change: Change) -> tuple[Text, ...]:
-    measure = change.measure
-    cells = (
-        measure.label,
-        str(change.difference.n),
-        value_text(measure, change.before),
-        value_text(measure, change.after),
-        difference_text(change),
-        p_text(change.p_holm),
-    )
-    return tuple(Text(cell) for cell in cells)  # Text: a name may hold [markup]
+    return tuple(Text(cell) for cell in change_cells(change))  # Text: a name may hold [markup]
 
 
 def _style(change: Change) -> str:

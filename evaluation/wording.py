@@ -57,6 +57,19 @@ def p_text(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def change_cells(change: Change) -> tuple[str, ...]:
+    """A row of a table of changes: measure, n, before, after, change with interval, p."""
+    measure = change.measure
+    return (
+        measure.label,
+        str(change.difference.n),
+        value_text(measure, change.before),
+        value_text(measure, change.after),
+        difference_text(change),
+        p_text(change.p_holm),
+    )
+
+
 def judge_text(judge: JudgeQuality) -> str:
     """The judge's quality in one clause; its errors are in no interval."""
     return (

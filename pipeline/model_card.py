@@ -12,7 +12,7 @@ import yaml
 from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
 from ..evaluation.table import CAPTION
-from ..evaluation.wording import difference_text, p_text, value_text, verdict_sentence
+from ..evaluation.wording import change_cells, verdict_sentence
 from ..llm.embedded import EMBEDDED, HUB_ID
 from ..trainer.result import TrainedModel
 from .config import load_config
@@ -75,17 +75,7 @@ def _measured(run: RunDirectory) -> str:
     found = Evaluation.from_json(run.evaluation.read_text("utf-8"), source=str(run.evaluation))
     parts = [verdict_sentence(found)]
     for name in found.compared:
-        rows = [
-            (
-                change.measure.label,
-                str(change.difference.n),
-                value_text(change.measure, change.before),
-                value_text(change.measure, change.after),
-                difference_text(change),
-                p_text(change.p_holm),
-            )
-            for change in found.changes(name)
-        ]
+        rows = [change_cells(change) for change in found.changes(name)]
         parts.append(_table(("measure", "n", "before", "after", "change [95%]", "p"), rows))
     return "\n\n".join([*parts, CAPTION])
 

@@ -41,21 +41,19 @@ def write_report(run_dir: Path) -> Path:
             "e.g. runs/quickstart"
         )
     path = run_dir / REPORT
-    artefacts = load_artefacts(run_dir)
-    conditions = conditions_sections(artefacts, run_dir)
-    write_atomically(path, render_report(artefacts, conditions))
+    write_atomically(path, render_report(load_artefacts(run_dir)))
     return path
 
 
-def render_report(run: Artefacts, conditions: str = "") -> str:
-    """The whole page as HTML, verdict first; `conditions` is finished HTML."""
+def render_report(run: Artefacts) -> str:
+    """The whole page as HTML, verdict first."""
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))
     return template.substitute(
         title=text(f"{run.name}: before and after"),
         name=text(run.name),
         verdict=_verdict(run),
         labels=text(labels_line(run)),
-        sections="".join(_sections(run, conditions)),
+        sections="".join(_sections(run)),
     )
 
 
@@ -66,7 +64,7 @@ def _verdict(run: Artefacts) -> str:
     return "<br>".join(text(verdict_sentence(run.evaluation, name)) for name in names)
 
 
-def _sections(run: Artefacts, conditions: str) -> list[str]:
+def _sections(run: Artefacts) -> list[str]:
     evaluation = run.evaluation
     no_evaluation = paragraph(run.missing.get("50_evaluation.json", ""), "missing")
     answers = no_evaluation
@@ -79,7 +77,7 @@ def _sections(run: Artefacts, conditions: str) -> list[str]:
         section("Before and after", results_html(evaluation) if evaluation else no_evaluation),
         section("What was not measured", limits(run)),
         section("Answers side by side", answers),
-        conditions,
+        conditions_sections(run),
         section("Training", training_html(run)),
         section("Pairs", pairs_html(run)),
         section("How to repeat it", repeat_html(run)),

@@ -26,6 +26,9 @@ class Artefacts:
         outcomes: 31_outcomes.json.
         confounds: 32_confounds.json.
         metrics: Rows of 40_training/metrics.jsonl.
+        forgetting: 40_training/forgetting.json; only runs with layers or rounds have one.
+        conditions: Rows of 40_training/conditions.jsonl; () where no monitor fired.
+        undone: Rows of 40_training/metrics_undone.jsonl; () where nothing was rolled back.
         evaluation: 50_evaluation.json.
         config: Text of config.yaml.
         environment: environment.json.
@@ -39,6 +42,9 @@ class Artefacts:
     outcomes: Json | None
     confounds: Json | None
     metrics: tuple[Json, ...]
+    forgetting: Json | None
+    conditions: tuple[Json, ...]
+    undone: tuple[Json, ...]
     evaluation: Evaluation | None
     config: str | None
     environment: Json | None
@@ -50,11 +56,12 @@ def load_artefacts(folder: Path) -> Artefacts:
     """Read every artefact there is; a missing or damaged one never stops the report."""
     missing: dict[str, str] = {}
 
-    def load(file: str, parse: Callable[[str], _T]) -> _T | None:
+    def load(file: str, parse: Callable[[str], _T], *, always: bool = True) -> _T | None:
         try:
             return parse((folder / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            missing[file] = f"{file} is not there: this stage has not run."
+            if always:
+                missing[file] = f"{file} is not there: this stage has not run."
         except (OSError, ValueError, ConfigurationError) as error:
             missing[file] = f"{file} could not be read ({error}); run its stage again."
         return None
@@ -66,6 +73,10 @@ def load_artefacts(folder: Path) -> Artefacts:
         outcomes=load("31_outcomes.json", _object),
         confounds=load("32_confounds.json", _object),
         metrics=load("40_training/metrics.jsonl", _rows) or (),
+        # Only a run with layers, rounds or monitors leaves these.
+        forgetting=load("40_training/forgetting.json", _object, always=False),
+        conditions=load("40_training/conditions.jsonl", _rows, always=False) or (),
+        undone=load("40_training/metrics_undone.jsonl", _rows, always=False) or (),
         evaluation=load(
             "50_evaluation.json",
             lambda text: Evaluation.from_json(text, source="50_evaluation.json"),

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import yaml
 
 from ..evaluation.result import Evaluation
-from ..evaluation.wording import difference_text, p_text, value_text
+from ..evaluation.wording import change_cells
 from .report_artefacts import Artefacts, Json
 from .report_condition_plots import curves_plot, heat_map
 from .report_html import figure, paragraph, section, table
 
 
-def conditions_sections(run: Artefacts, folder: Path) -> str:
-    """Sections on layers, rounds and conditions; "" for a run without any.
-
-    Args:
-        run: The run's artefacts.
-        folder: The run directory.
-    """
-    matrix = _read(folder / "40_training" / "forgetting.json")
-    events = _lines(folder / "40_training" / "conditions.jsonl")
-    undone = _lines(folder / "40_training" / "metrics_undone.jsonl")
-    settings = _settings(run)
+def conditions_sections(run: Artefacts) -> str:
+    """Sections on layers, rounds and conditions; "" for a run without any."""
+    matrix, settings = run.forgetting, _settings(run)
     parts: list[str] = []
     if matrix is not None and matrix.get("rows"):
         parts.append(section("Layer by layer", _matrix_html(matrix["rows"])))
     if settings is not None or matrix is not None:
-        parts.append(section("Conditions", _events_html(run, events, undone, matrix, settings)))
+        parts.append(section("Conditions", _events_html(run, settings)))
     if run.evaluation is not None and "round-1" in run.evaluation.compared:
         parts.append(section("Round by round", rounds_html(run.evaluation)))
     return "".join(parts)
@@ -63,14 +52,8 @@ def _cell(cell: Json | None) -> str:
     return f"{cell['mean']:+.2f} ({cell['change']:+.2f} {ends})"
 
 
-def _events_html(
-    run: Artefacts,
-    events: list[Json],
-    undone: list[Json],
-    matrix: Json | None,
-    settings: Json | None,
-) -> str:
-    if events:
+def _events_html(run: Artefacts, settings: Json | None) -> str:
+    if run.conditions:
         rows = [
             (
                 event["monitor"].replace("_", " "),
@@ -80,20 +63,20 @@ def _events_html(
                 event["action"],
                 event["message"],
             )
-            for event in events
+            for event in run.conditions
         ]
         said = table(("monitor", "layer", "step", "policy", "what was done", "what was seen"), rows)
     else:
         said = paragraph("No monitor fired.")
     curves = ""
     if run.metrics:
-        offsets = (matrix or {}).get("offsets", {})
+        offsets = (run.forgetting or {}).get("offsets", {})
         caption = (
             "Loss and learning rate over all layers. Vertical lines begin a layer; a mark is a "
             "monitor that fired; a dotted stretch was rolled back."
         )
         alt = "Learning curves with the marks of monitors"
-        drawn = curves_plot(run.metrics, undone, events, offsets)
+        drawn = curves_plot(run.metrics, run.undone, run.conditions, offsets)
         curves = figure(drawn, caption, alt=alt)
     return said + curves + (_settings_html(settings) if settings else "")
 
@@ -136,17 +119,7 @@ def rounds_html(evaluation: Evaluation) -> str:
             f"{count} rounds do not improve on one: no difference between the last round and the "
             "first is clear of chance."
         )
-    rows = [
-        (
-            change.measure.label,
-            change.difference.n,
-            value_text(change.measure, change.before),
-            value_text(change.measure, change.after),
-            difference_text(change),
-            p_text(change.p_holm),
-        )
-        for change in changes
-    ]
+    rows = [change_cells(change) for change in changes]
     head = ("measure", "n", "after round 1", f"after round {count}", "change [95%]", "p")
     return paragraph(said) + table(head, rows)
 
@@ -159,21 +132,3 @@ def _settings(run: Artefacts) -> Json | None:
         return None
     found = data.get("conditions") if isinstance(data, dict) else None
     return found if isinstance(found, dict) else None
-
-
-def _read(path: Path) -> Json | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _lines(path: Path) -> list[Json]:
-    found: list[Any] = []
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            found.append(json.loads(line))
-    except (OSError, ValueError):
-        return [row for row in found if isinstance(row, dict)]
-    return [row for row in found if isinstance(row, dict)]

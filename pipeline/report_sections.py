@@ -9,7 +9,7 @@ from typing import Any
 from ..evaluation.measure import HARM
 from ..evaluation.result import Evaluation
 from ..evaluation.table import CAPTION
-from ..evaluation.wording import difference_text, p_text, value_text
+from ..evaluation.wording import change_cells
 from .report_artefacts import Artefacts, Json
 from .report_html import bullets, figure, paragraph, table
 from .report_plots import learning_plot, probe_plot, rates_plot, trade_off_plot
@@ -89,18 +89,7 @@ def _change_tables(evaluation: Evaluation, name: str) -> str:
     head = ("measure", "n", evaluation.baseline, name, "change [95%]", "p")
     parts: list[str] = []
     for family, title in _BLOCKS.items():
-        rows = [
-            (
-                change.measure.label,
-                change.difference.n,
-                value_text(change.measure, change.before),
-                value_text(change.measure, change.after),
-                difference_text(change),
-                p_text(change.p_holm),
-            )
-            for change in found
-            if change.measure.family == family
-        ]
+        rows = [change_cells(change) for change in found if change.measure.family == family]
         if rows:
             parts.append(f"<h3>{title}</h3>" + table(head, rows))
     return "".join(parts)
