@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import ConfigurationError, Problem
 from ..llm.request import Score
 from .answer import Answer, JudgeQuality
 from .change import Change, changes
+from .file_form import form_text, model_named, read_form
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity
 from .probe import ProbeItem
@@ -48,11 +47,7 @@ class Evaluation:
         Raises:
             KeyError: No model has this name; the message lists those there are.
         """
-        for model in self.models:
-            if model.name == name:
-                return model
-        known = ", ".join(model.name for model in self.models)
-        raise KeyError(f"no model {name!r} in this evaluation; known: {known}")
+        return model_named(self.models, name)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -99,11 +94,11 @@ class Evaluation:
         `changes` repeats what can be derived from the answers, for readers
         without this package; `from_json` derives it again.
         """
-        data: dict[str, Any] = {"format": FORMAT, **asdict(self)}
+        data: dict[str, Any] = asdict(self)
         data["changes"] = {
             name: [asdict(change) for change in self.changes(name)] for name in self.compared
         }
-        return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        return form_text(FORMAT, data)
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "evaluation") -> Evaluation:
@@ -116,28 +111,10 @@ class Evaluation:
         Raises:
             ConfigurationError: Not JSON, another format, or a field is missing.
         """
-        try:
-            data = json.loads(text)
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise ValueError(f"expected format {FORMAT}")
-            return cls(
-                models=tuple(_model(entry) for entry in data["models"]),
-                baseline=data["baseline"],
-                judge=JudgeQuality(**data["judge"]),
-                splits=tuple(data["splits"]),
-                max_tokens=data["max_tokens"],
-                system=data["system"],
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            problem = Problem(
-                "E010",
-                "error",
-                source,
-                0,
-                f"is not an evaluation: {type(error).__name__}: {error}",
-                "evaluate again; do not edit the file by hand",
-            )
-            raise ConfigurationError([problem]) from error
+        fix = "evaluate again; do not edit the file by hand"
+        return read_form(
+            text, FORMAT, _evaluation, source=source, wrong="is not an evaluation", fix=fix
+        )
 
     def _rows(self, model: ModelEvaluation) -> list[dict[str, object]]:
         found = self.changes(model.name) if model.name in self.compared else ()
@@ -184,4 +161,15 @@ def _model(data: Mapping[str, Any]) -> ModelEvaluation:
         else None,
         probe=tuple(ProbeItem(**item) for item in data["probe"]),
         notes=tuple(cast("list[str]", data["notes"])),
+    )
+
+
+def _evaluation(data: dict[str, Any]) -> Evaluation:
+    return Evaluation(
+        models=tuple(_model(entry) for entry in data["models"]),
+        baseline=data["baseline"],
+        judge=JudgeQuality(**data["judge"]),
+        splits=tuple(data["splits"]),
+        max_tokens=data["max_tokens"],
+        system=data["system"],
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from ...errors import ConfigurationError, Problem
 from ..answer import JudgeQuality
+from ..file_form import form_text, model_named, read_form
 from .outcome import SuiteOutcome
 
 FORMAT: Final = "anlage suites 1"
@@ -61,16 +60,11 @@ class SuiteEvaluation:
         Raises:
             KeyError: No model has this name; the message lists those there are.
         """
-        for model in self.models:
-            if model.name == name:
-                return model
-        known = ", ".join(model.name for model in self.models)
-        raise KeyError(f"no model {name!r} in this evaluation; known: {known}")
+        return model_named(self.models, name)
 
     def to_json(self) -> str:
         """As JSON: the same evaluation gives the same bytes."""
-        data = {"format": FORMAT, **asdict(self)}
-        return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        return form_text(FORMAT, asdict(self))
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "evaluation") -> SuiteEvaluation:
@@ -83,22 +77,20 @@ class SuiteEvaluation:
         Raises:
             ConfigurationError: Not JSON, another format, or a field is missing.
         """
-        try:
-            data = json.loads(text)
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise ValueError(f"expected format {FORMAT!r}")
-            return cls(
-                models=tuple(_model(entry) for entry in data["models"]),
-                judge=JudgeQuality(**data["judge"]),
-                judge_name=data["judge_name"],
-                system=data["system"],
-                seed=data["seed"],
-                warnings=tuple(data["warnings"]),
-            )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            message = f"is no evaluation of suites: {type(error).__name__}: {error}"
-            fix = "write it with `anlage evaluate MODEL --suites ... --json FILE`"
-            raise ConfigurationError([Problem("E010", "error", source, 0, message, fix)]) from error
+        fix = "write it with `anlage evaluate MODEL --suites ... --json FILE`"
+        wrong = "is no evaluation of suites"
+        return read_form(text, FORMAT, _evaluation, source=source, wrong=wrong, fix=fix)
+
+
+def _evaluation(data: dict[str, Any]) -> SuiteEvaluation:
+    return SuiteEvaluation(
+        models=tuple(_model(entry) for entry in data["models"]),
+        judge=JudgeQuality(**data["judge"]),
+        judge_name=data["judge_name"],
+        system=data["system"],
+        seed=data["seed"],
+        warnings=tuple(data["warnings"]),
+    )
 
 
 def _model(entry: Mapping[str, Any]) -> ModelOutcomes:
