@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from anlage.errors import OutOfMemoryError
 from anlage.prompts.lesson import Lesson
 from anlage.prompts.lessons import load_lessons
 from anlage.prompts.prompt import Message
@@ -78,6 +79,17 @@ def test_lessons_are_learned_and_gone_on_from(model: str, tmp_path: Path) -> Non
     assert again[0].probe == checks[-1].probe
     assert again[0].kl == pytest.approx(checks[-1].kl, rel=0.05)  # from the base, not from 0
     assert again[-1].mean > checks[-1].mean
+
+
+def test_out_of_memory_says_what_to_lower(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, num_items_in_batch: object = None) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr("anlage.trainer.supervised.LessonTrainer.compute_loss", full)
+    with pytest.raises(OutOfMemoryError, match=r"batch_size \(now 4\)"):
+        train_lessons(lessons(), model=model, config=tiny_config(), output=tmp_path)
 
 
 def test_stopped_and_resumed_is_the_same_bytes(

@@ -1,4 +1,4 @@
-"""What holds around a training: the libraries are quiet, and threads are counted."""
+"""What holds around a training: quiet libraries, counted threads, a word on memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from ..errors import OutOfMemoryError
+from .config import TrainConfig
 
 _NOISY = ("transformers", "trl", "peft", "accelerate", "datasets")
 
@@ -47,3 +50,20 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def memory_advice(config: TrainConfig) -> Iterator[None]:
+    """Says what to lower where a training does not fit.
+
+    Raises:
+        OutOfMemoryError: Memory ran out, of the machine or of the GPU.
+    """
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise OutOfMemoryError(
+            f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
+            f"raise gradient_accumulation (now {config.gradient_accumulation}) by the same "
+            "factor, lower max_length, or use method lora."
+        ) from error

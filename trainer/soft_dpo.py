@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from transformers import Trainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
-from ..errors import TrainingError
 from .checkpoint import seal
+from .finite import check_finite
 from .logps import completion_logps
 
 SoftLoss = Literal["cross_entropy", "geometric"]
@@ -159,17 +159,9 @@ class SoftDPOTrainer(DPOTrainer):
         loss = torch.stack(
             [parts[kind] * w for kind, w in zip(self.loss_types, self.loss_weights, strict=True)]
         ).sum()
-        self._check_finite(loss)
+        check_finite(self, loss)
         self._record(counts, chosen, rejected, chosen_ratio, rejected_ratio)
         return loss
-
-    def _check_finite(self, loss: torch.Tensor) -> None:
-        if not self.watched and not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} at step {self.state.global_step + 1}; lower "
-                f"learning_rate (now {self.args.learning_rate:g}) or max_grad_norm, or set "
-                "dtype to float32. The last checkpoint is kept; start into an empty folder."
-            )
 
     def _record(
         self,

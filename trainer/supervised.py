@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers import Trainer
 
-from ..errors import NotSupportedError, TrainingError
+from ..errors import NotSupportedError
 from ..prompts.lesson import Lesson
 from .assembly import (
     Start,
@@ -28,11 +28,12 @@ from .conditions.plan import WatchPlan, replay_sample
 from .conditions.second_pass import train_briefly
 from .conditions.set_up import make_watch
 from .config import TrainConfig
+from .finite import check_finite
 from .lesson_rows import hash_lessons, lesson_rows
 from .origin import Origin, load_weights, reference_of
 from .processes import launched
 from .progress import TrainingJournal, shown
-from .quiet import quiet, threads
+from .quiet import memory_advice, quiet, threads
 from .reference import pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
@@ -80,6 +81,7 @@ def train_lessons(
 
     Raises:
         TrainingError: No lesson fits, warm-up without training, loss not finite.
+        OutOfMemoryError: It does not fit.
         NotSupportedError: Started by a launcher in several processes.
         ReferenceMismatchError: `output` was begun with another model.
         RunDirectoryError: `output` was begun with other lessons or another config.
@@ -88,7 +90,7 @@ def train_lessons(
     folder, started = Path(output), time.perf_counter()
     if launched() > 1:
         raise NotSupportedError("supervised layers train in one process, without a launcher.")
-    with quiet(), threads(config.threads), shown(on_progress) as report:
+    with memory_advice(config), quiet(), threads(config.threads), shown(on_progress) as report:
         start = load_start(model, config)
         rows = lesson_rows(lessons, start.tokenizer, config.max_length)
         plan_steps(len(rows.rows), config)
@@ -161,16 +163,16 @@ class LessonTrainer(Trainer):
 
     watched = False
 
-    def compute_loss(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
         """As `Trainer.compute_loss`."""
-        loss: Any = super().compute_loss(model, inputs, *args, **options)
-        value = loss[0] if isinstance(loss, tuple) else loss
-        if not self.watched and not value.isfinite():
-            raise TrainingError(
-                f"the loss became {value.item()} at step {self.state.global_step + 1}; lower "
-                f"learning_rate (now {self.args.learning_rate:g}) or max_grad_norm. Start into "
-                "an empty folder."
-            )
+        loss: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        check_finite(self, loss[0] if return_outputs else loss)
         return loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..cache import Store
-from ..errors import NotSupportedError, OutOfMemoryError
+from ..errors import NotSupportedError
 from ..preferences.pair import Pair
 from .assembly import Start, load_start, make_trainer, plan_steps
 from .checkpoint import latest_complete
@@ -26,7 +24,7 @@ from .layout import choose_layout
 from .origin import Origin, as_reference, load_weights, reference_of
 from .processes import Processes, launched
 from .progress import TrainingJournal, shown
-from .quiet import quiet, threads
+from .quiet import memory_advice, quiet, threads
 from .reference import attach_reference_logps, pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
@@ -112,27 +110,20 @@ def train(
         )
     group = Processes()
     told = on_progress if group.is_main else _silent
-    try:
-        with quiet(), threads(config.threads), shown(told) as report:
-            start = group.main_first(lambda: load_start(model, config))
-            rows = tokenize(found, start.tokenizer, config.max_length)
-            plan_steps(len(rows.rows), config, group.count)
-            fingerprint = reference_of(reference_fingerprint(start.model, start.tokenizer), origin)
+    with memory_advice(config), quiet(), threads(config.threads), shown(told) as report:
+        start = group.main_first(lambda: load_start(model, config))
+        rows = tokenize(found, start.tokenizer, config.max_length)
+        plan_steps(len(rows.rows), config, group.count)
+        fingerprint = reference_of(reference_fingerprint(start.model, start.tokenizer), origin)
+        if group.is_main:
+            kind = origin.reference if origin else ""
+            pin_reference(folder, fingerprint, start.base, kind)
+            claim(folder, config, hash_pairs(found), group.count, origin)
+        job = _Job(start, rows, config, folder, fingerprint, store, report, group, origin)
+        if not group.from_main((folder / RESULT_FILE).exists):
+            done = _run(job, watch)
             if group.is_main:
-                kind = origin.reference if origin else ""
-                pin_reference(folder, fingerprint, start.base, kind)
-                claim(folder, config, hash_pairs(found), group.count, origin)
-            job = _Job(start, rows, config, folder, fingerprint, store, report, group, origin)
-            if not group.from_main((folder / RESULT_FILE).exists):
-                done = _run(job, watch)
-                if group.is_main:
-                    _save_result(job, done, started)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise OutOfMemoryError(
-            f"training does not fit into memory. Lower batch_size (now {config.batch_size}) and "
-            f"raise gradient_accumulation (now {config.gradient_accumulation}) by the same "
-            "factor, lower max_length, or use method lora."
-        ) from error
+                _save_result(job, done, started)
     if group.is_main:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     group.wait()
