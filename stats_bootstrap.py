@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 RESAMPLES = 4_000
-FEW_GROUPS = 10
-"""Below so many groups a bootstrap interval is too narrow; use `mean_estimate`'s t."""
 
 
 def paired_bootstrap(

@@ -18,7 +18,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ from anlage.trainer.soft_dpo import SoftDPOTrainer
 from anlage.trainer.supervised import train_lessons
 from anlage.trainer.train import train
 
+DEFAULTS = MonitorSettings()
+
 
 class Scene:
     """One run's model, data and folders, all from one seed."""
@@ -51,16 +53,16 @@ class Scene:
         self.pairs = [make_pair(number) for number in numbers]
         self.lessons = [replace_prompt(pair) for pair in self.pairs[:8]]
 
-    def plan(self, ends: tuple[Check, ...] = (), **settings: Any) -> WatchPlan:
-        """Monitors at their defaults, but for `settings`."""
-        return WatchPlan(MonitorSettings(**settings), labelled_pairs(), ends, ends)
+    def plan(self, ends: tuple[Check, ...] = (), settings: MonitorSettings = DEFAULTS) -> WatchPlan:
+        """What is watched, after a layer with these ends."""
+        return WatchPlan(settings, labelled_pairs(), ends, ends)
 
-    def first(self, name: str, pairs: Sequence[Pair] | None = None, **changes: Any) -> TrainedModel:
+    def first(self, name: str, learning_rate: float = 5e-3) -> TrainedModel:
         """The first layer, on pairs."""
         return train(
-            pairs or self.pairs,
+            self.pairs,
             model=self.model,
-            config=tiny_config(**{"seed": self.seed, **changes}),
+            config=tiny_config(seed=self.seed, learning_rate=learning_rate),
             output=self.folder / name,
             watch=self.plan(),
         )
@@ -120,7 +122,7 @@ def kl_budget(scene: Scene) -> set[str]:
         model=scene.model,
         config=tiny_config(seed=scene.seed, learning_rate=2e-2, epochs=6, method="full"),
         output=scene.folder / "fault",
-        watch=scene.plan(re_injury="warn"),
+        watch=scene.plan(settings=MonitorSettings.model_validate({"re_injury": "warn"})),
     )
     return scene.fired("fault")
 
@@ -132,7 +134,9 @@ def falling_chosen(scene: Scene) -> set[str]:
         model=scene.model,
         config=tiny_config(seed=scene.seed, sft_weight=0.0, learning_rate=1e-2, beta=0.1, epochs=6),
         output=scene.folder / "fault",
-        watch=scene.plan(re_injury="warn", kl_budget="warn"),
+        watch=scene.plan(
+            settings=MonitorSettings.model_validate({"re_injury": "warn", "kl_budget": "warn"})
+        ),
     )
     return scene.fired("fault")
 
@@ -144,7 +148,7 @@ def stall(scene: Scene) -> set[str]:
         model=scene.model,
         config=tiny_config(seed=scene.seed, learning_rate=5e-6),
         output=scene.folder / "fault",
-        watch=scene.plan(checks=4),
+        watch=scene.plan(settings=MonitorSettings(checks=4)),
     )
     return scene.fired("fault")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..constitution.principle import Principle
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt, with_instruction
 from ..prompts.template import neutralise, render
 from .critique import Critique
 from .frames import FrameJob
@@ -43,10 +43,8 @@ def revision_job(
     content = render(
         "revise", {"critique": neutralise(critique.reason), "request": principle.revise}
     )
-    own = [message.content for message in prompt.messages if message.role == "system"]
-    turns = tuple(message for message in prompt.messages if message.role != "system")
     return FrameJob(
-        messages=(Message("system", "\n".join([*own, content.strip()])), *turns),
+        messages=with_instruction(prompt.messages, content.strip()),
         opening=opening,
         temperature=temperature,
         top_p=top_p,

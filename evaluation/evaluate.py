@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..critic.labelled_pair import LabelledPair
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.request import Completion, Model, Request
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt, under_system
 from .answer import Answer, Judge, JudgeQuality
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity
@@ -164,10 +164,7 @@ def _shipped_judge() -> Judge:
 
 
 def _request(prompt: Prompt, system: str, max_tokens: int) -> Request:
-    messages = prompt.messages
-    if system and messages[0].role != "system":
-        messages = (Message("system", system), *messages)
-    return Request(messages, max_tokens=max_tokens)
+    return Request(under_system(prompt.messages, system), max_tokens=max_tokens)
 
 
 def _judged(prompt: Prompt, completion: Completion, judge: Judge) -> Answer:

@@ -14,7 +14,7 @@ from ..critic.frames import FrameJob, fill_frames
 from ..critic.routing import candidates
 from ..errors import ConfigurationError, Problem
 from ..llm.request import Model
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt, with_instruction
 from ..prompts.template import render
 from .attempt import (
     Attempt,
@@ -92,10 +92,7 @@ def _job(attempt: Attempt, constitution: Constitution) -> FrameJob:
     others = [principle for principle, _ in fitting if principle.id != attempt.applied.id]
     rules = [attempt.applied, *others][: attempt.settings.teacher_rules]
     content = render("teacher", {"rules": "\n".join(map(_rule, rules))})
-    own = [message.content for message in attempt.prompt.messages if message.role == "system"]
-    turns = [message for message in attempt.prompt.messages if message.role != "system"]
-    system = Message("system", "\n".join([*own, content.strip()]))
-    return attempt.job("teacher", (system, *turns), "")
+    return attempt.job("teacher", with_instruction(attempt.prompt.messages, content.strip()), "")
 
 
 def _rule(principle: Principle) -> str:

@@ -10,17 +10,7 @@ from ..evaluation.measure import HARM, RATES, Measure, MeasureName
 from ..evaluation.model_evaluation import ModelEvaluation
 from ..prompts.prompt import Role
 
-OutcomeName = Literal[
-    "defended",
-    "over_refusal",
-    "answered",
-    "refused",
-    "incoherent",
-    "repetition",
-    "perplexity",
-    "margin",
-    "separation",
-]
+OutcomeName = Literal[MeasureName, "separation"]
 """Those of the evaluation, and `separation`: defended minus over-refused, twin by twin."""
 
 

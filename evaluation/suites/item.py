@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from ...llm.request import Request
@@ -37,10 +37,6 @@ class PromptItem:
     def asked(self) -> str:
         """The bare request, or the last user message."""
         return self.request or self.messages[-1].content
-
-    def with_group(self, group: str) -> PromptItem:
-        """The same item in another group."""
-        return replace(self, group=group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from ...errors import ConfigurationError, NotSupportedError, Problem
 from ...llm.request import Model, Request, Score
-from ...prompts.prompt import Message
+from ...prompts.prompt import under_system
 from ..answer import Judge, JudgeQuality
 from ..judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
 from ..rubric import Rubric
@@ -137,7 +138,7 @@ async def _choices(
     """Every option of every suite in one call; suite name -> outcomes."""
     pairs = [(suite, item) for suite in suites for item in suite.choices]
     texts = [
-        (_with_system(request, system), text)
+        (replace(request, messages=under_system(request.messages, system)), text)
         for _, item in pairs
         for order in item.orders
         for request, text in order
@@ -151,19 +152,8 @@ async def _choices(
 
 
 def _request(item: PromptItem, system: str, max_tokens: int) -> Request:
-    request = Request(item.messages, prefill=item.prefill, max_tokens=max_tokens)
-    return _with_system(request, system)
-
-
-def _with_system(request: Request, system: str) -> Request:
-    """The request under a system prompt; raw text and conversations with one stay as they are."""
-    if not system or not request.messages or request.messages[0].role == "system":
-        return request
-    return Request(
-        (Message("system", system), *request.messages),
-        prefill=request.prefill,
-        max_tokens=request.max_tokens,
-    )
+    messages = under_system(item.messages, system)
+    return Request(messages, prefill=item.prefill, max_tokens=max_tokens)
 
 
 def _outcome(
