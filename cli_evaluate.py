@@ -61,7 +61,7 @@ def evaluate(
     if not (suites or profile):
         _evaluate_run(words, split=split, again=again)
         return
-    from .pipeline.evaluated_models import named_models
+    from .pipeline.evaluated_models import is_run, named_models
     from .pipeline.suite_evaluation import Asked, measure_suites
 
     bounds = _gates(gates)
@@ -72,6 +72,11 @@ def evaluate(
         from .pipeline.files import write_atomically
 
         write_atomically(json_file, result.to_json())
+    run_dir = Path(words[0]) if len(words) == 1 and is_run(Path(words[0])) else None
+    if run_dir is not None:
+        from .pipeline.run_suites import keep_with_run
+
+        console.print(f"Report: {keep_with_run(run_dir, result)}", highlight=False)
     against = baseline or (result.models[0].name if len(result.models) > 1 else "")
     _show(result, against, targets, bounds)
 

@@ -12,8 +12,10 @@ from .report_answers import answers_html
 from .report_artefacts import Artefacts, load_artefacts
 from .report_conditions import conditions_sections
 from .report_html import paragraph, section, text
+from .report_judge import judge_html
 from .report_repeat import repeat_html
 from .report_sections import labels_line, limits, pairs_html, results_html, training_html
+from .report_suites import suites_sections
 
 REPORT = "60_report.html"
 _TEMPLATE = Path(__file__).parent / "report.html"
@@ -75,6 +77,8 @@ def _sections(run: Artefacts) -> list[str]:
             answers = answers_html(evaluation.model(evaluation.baseline), after)
     return [
         section("Before and after", results_html(evaluation) if evaluation else no_evaluation),
+        suites_sections(run),
+        section("The judge", judge_html(evaluation) if evaluation else no_evaluation),
         section("What was not measured", limits(run)),
         section("Answers side by side", answers),
         conditions_sections(run),

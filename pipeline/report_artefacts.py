@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
 from ..evaluation.result import Evaluation
+from ..evaluation.suites.evaluation import SuiteEvaluation
 
+SUITES = "51_suites.json"
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
@@ -30,6 +32,7 @@ class Artefacts:
         conditions: Rows of 40_training/conditions.jsonl; () where no monitor fired.
         undone: Rows of 40_training/metrics_undone.jsonl; () where nothing was rolled back.
         evaluation: 50_evaluation.json.
+        suites: 51_suites.json; only where suites were measured on this run.
         config: Text of config.yaml.
         environment: environment.json.
         manifest: manifest.json.
@@ -46,6 +49,7 @@ class Artefacts:
     conditions: tuple[Json, ...]
     undone: tuple[Json, ...]
     evaluation: Evaluation | None
+    suites: SuiteEvaluation | None
     config: str | None
     environment: Json | None
     manifest: Json | None
@@ -80,6 +84,9 @@ def load_artefacts(folder: Path) -> Artefacts:
         evaluation=load(
             "50_evaluation.json",
             lambda text: Evaluation.from_json(text, source="50_evaluation.json"),
+        ),
+        suites=load(
+            SUITES, lambda text: SuiteEvaluation.from_json(text, source=SUITES), always=False
         ),
         config=load("config.yaml", str),
         environment=load("environment.json", _object),

@@ -6,16 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .report_plots import COLOURS, new_figure, plot_style, series, to_svg
-
-_MARKS = {
-    "dead_rate": "o",
-    "not_finite": "X",
-    "kl_budget": "s",
-    "falling_chosen": "v",
-    "stall": "D",
-    "re_injury": "P",
-}
+from .report_grid import grid_plot, widest
+from .report_plots import COLOURS, mark_events, plot_style, series, to_svg
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], modes: Sequence[str]) -> bytes:
@@ -23,29 +15,16 @@ def heat_map(rows: Sequence[Mapping[str, Any]], modes: Sequence[str]) -> bytes:
 
     The number in each cell says the same as its colour, so that grey print loses nothing.
     """
-    with plot_style():
-        figure, axes = new_figure(2.6 + 1.1 * max(3, len(modes)), 1.4 + 0.5 * len(rows))
-        values = [[_mean(row, mode) for mode in modes] for row in rows]
-        largest = max((abs(v) for line in values for v in line if v == v), default=1.0) or 1.0
-        axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, aspect="auto")
-        for y, line in enumerate(values):
-            for x, value in enumerate(line):
-                if value == value:
-                    dark = abs(value) > 0.65 * largest
-                    axes.text(
-                        x,
-                        y,
-                        f"{value:+.2f}",
-                        ha="center",
-                        va="center",
-                        fontsize=10,
-                        color="white" if dark else "black",
-                    )
-        axes.set_xticks(range(len(modes)), [mode.replace("_", "\n") for mode in modes], fontsize=9)
-        axes.set_yticks(range(len(rows)), [str(row["label"]) for row in rows], fontsize=10)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        return to_svg(figure)
+    cells = [[_mean(row, mode) for mode in modes] for row in rows]
+    most = widest(cells)
+    return grid_plot(
+        [str(row["label"]) for row in rows],
+        [mode.replace("_", "\n") for mode in modes],
+        cells,
+        words=[[f"{value:+.2f}" for value in line] for line in cells],
+        colours="PuOr",
+        ends=(-most, most),
+    )
 
 
 def _mean(row: Mapping[str, Any], mode: str) -> float:
@@ -83,20 +62,7 @@ def curves_plot(
             axes.set_ylabel(label)
             for _, start in layers:
                 axes.axvline(start + 0.5, color="#bbbbbb", linewidth=0.8)
-        top = panels[0].get_ylim()[1]
-        for name in dict.fromkeys(event["monitor"] for event in events):
-            steps = [event["step"] for event in events if event["monitor"] == name]
-            panels[0].plot(
-                steps,
-                [top] * len(steps),
-                _MARKS.get(name, "*"),
-                color="black",
-                markersize=8,
-                clip_on=False,
-                label=name.replace("_", " "),
-            )
-        if events:
-            panels[0].legend(frameon=False, fontsize=9)
+        mark_events(panels[0], events)
         for label, start in layers:
             panels[1].annotate(
                 label,

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette; grey first, since the baseline comes first.
 COLOURS = ("#8a8a8a", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "D", "^", "v")
+EVENT_MARKS = {
+    "dead_rate": "o",
+    "not_finite": "X",
+    "kl_budget": "s",
+    "falling_chosen": "v",
+    "stall": "D",
+    "re_injury": "P",
+}
+"""One form per monitor."""
 
 
 def rates_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
@@ -114,8 +123,15 @@ def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -
         return to_svg(figure)
 
 
-def learning_plot(metrics: Sequence[dict[str, Any]]) -> bytes:
-    """Loss, reward margin and log-probabilities against the optimiser step."""
+def learning_plot(
+    metrics: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]] = ()
+) -> bytes:
+    """Loss, reward margin and log-probabilities against the optimiser step.
+
+    Args:
+        metrics: Rows of `metrics.jsonl`.
+        events: Rows of `conditions.jsonl`: monitors that fired.
+    """
     from matplotlib.figure import Figure
 
     with plot_style():
@@ -132,8 +148,27 @@ def learning_plot(metrics: Sequence[dict[str, Any]]) -> bytes:
             axes.set_ylabel(label)
             if len(keys) > 1:
                 axes.legend(frameon=False)
+        mark_events(panels[0], events)
         panels[-1].set_xlabel("optimiser step")
         return to_svg(figure)
+
+
+def mark_events(axes: Axes, events: Sequence[dict[str, Any]]) -> None:
+    """A mark on the upper edge for each monitor that fired, one form per monitor."""
+    top = axes.get_ylim()[1]
+    for name in dict.fromkeys(event["monitor"] for event in events):
+        steps = [event["step"] for event in events if event["monitor"] == name]
+        axes.plot(
+            steps,
+            [top] * len(steps),
+            EVENT_MARKS.get(name, "*"),
+            color="black",
+            markersize=8,
+            clip_on=False,
+            label=name.replace("_", " "),
+        )
+    if events:
+        axes.legend(frameon=False, fontsize=9)
 
 
 def series(metrics: Sequence[dict[str, Any]], key: str) -> tuple[list[float], list[float]]:

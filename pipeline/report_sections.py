@@ -10,7 +10,8 @@ from ..evaluation.measure import HARM
 from ..evaluation.result import Evaluation
 from ..evaluation.table import CAPTION
 from ..evaluation.wording import change_cells
-from .report_artefacts import Artefacts, Json
+from .report_artefacts import SUITES, Artefacts, Json
+from .report_forest import forest_plot, forest_rows
 from .report_html import bullets, figure, paragraph, table
 from .report_plots import learning_plot, probe_plot, rates_plot, trade_off_plot
 
@@ -64,8 +65,24 @@ def results_html(evaluation: Evaluation) -> str:
         )
         alt = "Dot plot of log-likelihood margins per failure mode and role"
         parts.append(figure(probe_plot(models, probes), caption, alt=alt))
+        parts += [_mode_forest(evaluation, name) for name in evaluation.compared]
         parts.append(_probe_table(evaluation))
     return "".join(parts)
+
+
+def _mode_forest(evaluation: Evaluation, name: str) -> str:
+    """Each failure mode's change, so that what got worse is seen beside what got better."""
+    rows = forest_rows([c for c in evaluation.changes(name) if c.measure.family == "probe"])
+    if not rows:
+        return ""
+    caption = (
+        f"Per failure mode, {name} against {evaluation.baseline}: change of the probe's margin "
+        "with its paired 95% interval. Right of 0 the good answer became likelier against the "
+        "failing one. Blue square: clearly better; orange diamond: clearly worse; hollow circle: "
+        "unclear."
+    )
+    alt = f"Forest plot of changes per failure mode and role, {name}"
+    return figure(forest_plot(rows, "change of the margin, nats per token"), caption, alt=alt)
 
 
 def _probe_table(evaluation: Evaluation) -> str:
@@ -108,7 +125,9 @@ def training_html(run: Artefacts) -> str:
     )
     keys = [key for key in last if key != "step"]
     values = [(key, _number(run.metrics[0].get(key)), _number(last.get(key))) for key in keys]
-    return figure(learning_plot(run.metrics), caption, alt=alt) + table(
+    if run.conditions:
+        caption += " A mark on top is a monitor that fired: see Conditions."
+    return figure(learning_plot(run.metrics, run.conditions), caption, alt=alt) + table(
         ("metric", "first", "last"), values
     )
 
@@ -192,11 +211,22 @@ def limits(run: Artefacts) -> str:
             items += [f"{model.name}: {note}" for note in model.notes]
             if model.errors:
                 items.append(f"{model.name}: {model.errors} failed calls are in no rate.")
+    if run.suites is None and SUITES not in run.missing:
+        items.append(
+            "Public suites, attacks and settings, and what the model could do before: "
+            f"`anlage evaluate runs/{run.name} --profile targets --suite-dir DIR` measures them "
+            "and adds them to this report."
+        )
     items += [
         "Other runs: this is one run with one seed, and its intervals do not cover how much "
         "another seed would differ.",
-        "Conversations of several turns, other languages, answers longer than the token limit, "
-        "adversarial rewording, and abilities beyond perplexity on one short text.",
+        "Other languages and answers longer than the token limit"
+        + (
+            "."
+            if run.suites is not None
+            else "; conversations of several turns, adversarial "
+            "rewording, and abilities beyond perplexity on one short text."
+        ),
         "What caused the change: that needs runs with parts switched off.",
     ]
     return bullets(items)

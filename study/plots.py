@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..pipeline.report_grid import grid_plot, widest
 from ..pipeline.report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
 from .comparison import Comparison
 from .outcome import OutcomeSpec
@@ -113,22 +114,16 @@ def matrix_plot(
     rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[float]], label: str
 ) -> bytes:
     """A heat map with its numbers in it; blue is a gain, orange a loss, white nothing."""
-    import math
-
     from matplotlib.colors import LinearSegmentedColormap
 
-    most = max((abs(v) for line in cells for v in line if math.isfinite(v)), default=1.0) or 1.0
+    most = widest(cells)
     colours = LinearSegmentedColormap.from_list("loss-gain", [COLOURS[2], "#ffffff", COLOURS[1]])
-    with plot_style():
-        figure, axes = new_figure(max(5.6, 2.6 + 0.8 * len(columns)), 1.8 + 0.42 * len(rows))
-        axes.imshow(cells, cmap=colours, vmin=-most, vmax=most, aspect="auto")
-        for y, line in enumerate(cells):
-            for x, value in enumerate(line):
-                if math.isfinite(value):
-                    ink = "white" if abs(value) > 0.7 * most else "#222222"
-                    text = f"{value:+.2f}"
-                    axes.text(x, y, text, color=ink, ha="center", va="center", fontsize=9)
-        axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", fontsize=9)
-        axes.set_yticks(range(len(rows)), rows, fontsize=9)
-        axes.set_xlabel(label)
-        return to_svg(figure)
+    return grid_plot(
+        rows,
+        [column.replace("_", "\n") for column in columns],
+        cells,
+        words=[[f"{value:+.2f}" for value in line] for line in cells],
+        colours=colours,
+        ends=(-most, most),
+        label=label,
+    )

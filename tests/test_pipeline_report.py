@@ -136,7 +136,7 @@ def test_the_page_needs_nothing_from_outside(page: str) -> None:
     parsed = Page(page)
     assert {"script", "link", "iframe", "object"}.isdisjoint(parsed.tags)
     sources = [value or "" for name, value in parsed.attributes if name in ("src", "href")]
-    assert len(sources) == 4
+    assert len(sources) == 5
     assert all(source.startswith("data:image/svg+xml;base64,") for source in sources)
     assert not re.search(r"https?://", page)
     assert all(value for name, value in parsed.attributes if name == "alt")

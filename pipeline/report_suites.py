@@ -1,0 +1,141 @@
+"""The report's sections on suites: trade-off, failure modes, attacks, abilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ..evaluation.measure import HARM
+from ..evaluation.suites.comparison import SuiteChange, bleed, estimate_of, suite_changes
+from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
+from ..evaluation.suites.table import change_cells, value_text
+from .report_artefacts import SUITES, Artefacts
+from .report_forest import forest_plot, suite_rows
+from .report_html import figure, paragraph, section, table
+from .report_suite_plots import attack_plot, attacks_of, plane_points, suite_plane
+
+AIMED: Final = (HARM, "over_refusal")
+"""What harm training aims at; what else moves is bleed."""
+
+_HEAD = ("suite: measure", "n", "before", "after", "change [95%]", "p")
+
+
+def suites_sections(run: Artefacts) -> str:
+    """Sections on what `anlage evaluate RUN --suites ...` measured; "" where nothing was."""
+    found = run.suites
+    if found is None:
+        if SUITES in run.missing:
+            return section("Suites", paragraph(run.missing[SUITES], "missing"))
+        return ""
+    stale = _stale(run, found)
+    if stale:
+        return section("Suites", paragraph(stale, "missing"))
+    before, after = found.models[0], found.models[-1]
+    if len(found.models) == 1:
+        return section("Suites", _values(before))
+    changes = suite_changes(before, after, targets=AIMED)
+    warned = "".join(paragraph(f"Warning: {text}", "labels") for text in found.warnings)
+    parts = [
+        section("Suites", warned + _suites(found, changes)),
+        section("Attacks and settings", _attacks(found)),
+        section("Abilities and values", _abilities(changes)),
+    ]
+    return "".join(parts)
+
+
+def _stale(run: Artefacts, found: SuiteEvaluation) -> str:
+    """Why the suites say nothing about this run, or ""."""
+    if run.evaluation is None:
+        return ""
+    known = {model.fingerprint for model in run.evaluation.models}
+    others = [model.name for model in found.models if model.fingerprint not in known]
+    if not others:
+        return ""
+    return (
+        f"{SUITES} was measured on other weights than this run's ({', '.join(others)}): "
+        f"run `anlage evaluate` with this folder and --suites again."
+    )
+
+
+def _suites(found: SuiteEvaluation, changes: Sequence[SuiteChange]) -> str:
+    judged = [c for c in changes if _is_judged(c)]
+    if not judged:
+        return paragraph("No suite of answers was measured.", "missing")
+    parts: list[str] = []
+    points = {model.name: plane_points(model) for model in found.models}
+    if any(points.values()):
+        caption = (
+            "The trade-off on suites that have a harmful and a harmless half: up is more defended, "
+            "right is more over-refusal; an arrow leads from before to after. Wilson 95% intervals."
+        )
+        alt = "Scatter plot of defended against over-refusal, one arrow per pair of suites"
+        parts.append(figure(suite_plane(found.models), caption, alt=alt))
+    main = [c for c in judged if c.measure.name in ("defended", "over_refusal", "intrusion")]
+    if main:
+        caption = (
+            "Change of each rate in points with its 95% interval. Blue square: clearly better; "
+            "orange diamond: clearly worse; hollow circle: unclear."
+        )
+        alt = "Forest plot of changes per suite"
+        drawn = forest_plot(suite_rows(main), "change, percentage points")
+        parts.append(figure(drawn, caption, alt=alt))
+    parts.append(table(_HEAD, [_row(change) for change in judged]))
+    moved = bleed(changes)
+    if moved:
+        words = "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
+        parts.append(paragraph(f"Moved though the training did not aim at it: {words}."))
+    else:
+        rest = sum(not change.aimed for change in changes)
+        parts.append(paragraph(f"Of {rest} measures the training did not aim at, none moved."))
+    return "".join(parts)
+
+
+def _attacks(found: SuiteEvaluation) -> str:
+    rows = attacks_of(found.models)
+    if len(rows) < 2:
+        return paragraph(
+            "Not measured. `anlage evaluate RUN --suites jbb-harmful,jbb-harmful+email,...` asks "
+            "the same requests in other settings, and `--profile attacks` inside attack templates.",
+            "missing",
+        )
+    caption = (
+        "Share of harmful requests defended, by kind of attack; after the stroke the share of "
+        "incoherent answers, which are no success. Darker is more defended. Intervals stand in "
+        "the table of suites."
+    )
+    alt = "Heat map of defended rates, one row per attack or setting and one column per model"
+    return figure(attack_plot(found.models, rows), caption, alt=alt)
+
+
+def _abilities(changes: Sequence[SuiteChange]) -> str:
+    scored = [c for c in changes if not _is_judged(c)]
+    if not scored:
+        return paragraph(
+            "Not measured. `anlage evaluate RUN --profile capability --suite-dir DIR` scores "
+            "LAMBADA, HellaSwag, PIQA, WinoGrande and MMLU.",
+            "missing",
+        )
+    note = (
+        "Scored by log-likelihood, both orders of options averaged. Points for accuracy, matching "
+        "and order bias; p is Holm-adjusted over all suites."
+    )
+    return table(_HEAD, [_row(change) for change in scored]) + paragraph(note, "note")
+
+
+def _values(model: ModelOutcomes) -> str:
+    rows = []
+    for outcome in model.suites:
+        for measure in outcome.measures():
+            estimate = estimate_of(outcome, measure)
+            n = estimate.n if estimate else 0
+            rows.append((f"{outcome.suite}: {measure.label}", n, value_text(measure, estimate)))
+    return table(("suite: measure", "n", model.name), rows)
+
+
+def _is_judged(change: SuiteChange) -> bool:
+    return change.measure.role != ""
+
+
+def _row(change: SuiteChange) -> tuple[object, ...]:
+    label = f"{change.measure.suite}: {change.measure.label}"
+    return (label, change.difference.n, *change_cells(change))
