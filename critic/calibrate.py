@@ -227,6 +227,11 @@ def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
             f"Labels are by construction: the critic decided none of {overall.n} pairs; its "
             "choice changed with the order in which the answers were shown, or gave no number."
         )
+    if overall.decided < MIN_DECIDED:
+        return (
+            f"Labels are by construction: the critic decided only {overall.decided} of "
+            f"{overall.n} pairs, too few (under {MIN_DECIDED}) to tell it from a coin; {measured}."
+        )
     if overall.high < 0.5:
         return f"Labels are by construction: the critic is inverted, {measured}."
     if overall.low <= 0.5:

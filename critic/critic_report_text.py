@@ -47,9 +47,9 @@ def _cells(row: CalibrationRow) -> tuple[str, ...]:
 def _may_label(row: CalibrationRow, allowed: bool) -> str:
     if allowed:
         return "yes"
-    if row.decided and row.high < 0.5:
-        return "no: inverted"
-    return "no: too few" if row.decided < MIN_DECIDED else "no"
+    if row.decided < MIN_DECIDED:
+        return "no: too few"
+    return "no: inverted" if row.high < 0.5 else "no"
 
 
 def _bias_lines(found: CriticReport) -> list[str]:

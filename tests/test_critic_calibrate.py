@@ -52,6 +52,15 @@ def test_an_inverted_judge_is_caught() -> None:
     assert not found.allows("harmful_compliance", "at_risk")
 
 
+def test_a_few_wrong_pairs_are_too_few_to_call_a_critic_inverted() -> None:
+    found = measure(prefers("BAD"), labelled(7))
+    assert found.overall.decided == 7
+    assert found.overall.high < 0.5  # and still one unlucky draw away from a coin
+    assert "decided only 7 of 7 pairs" in found.reason
+    assert "inverted" not in found.reason
+    assert found.labels == "construction"
+
+
 def test_a_judge_of_position_decides_nothing() -> None:
     model = ScriptedModel(scorer=lambda _, option: 1.0 if option == " A" else 0.0)
     found = measure(model, labelled(10))

@@ -1,0 +1,166 @@
+"""The embedded recipe against its controls, on suites nobody tuned on: the table of efficacy.md.
+
+    python benchmarks/efficacy.py --suite-dir DIR [--suites jbb-harmful,jbb-benign,...]
+    python benchmarks/efficacy.py --suites twins-dev:80 --scales 0.5 0.75 1.25     # the curve
+
+Trains examples/studies/efficacy.yaml (the recipe at all its seeds, each control once), asks every
+model every suite, and prints one table. Goes on where it was stopped; what is trained or answered
+stays. With `--scales` the trained adapters are also measured weaker and stronger, which draws the
+trade-off between defence and over-refusal without training again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from anlage.evaluation.suites.comparison import PRIMARY, estimate_of
+from anlage.evaluation.suites.evaluation import ModelOutcomes
+from anlage.evaluation.suites.measure import SuiteMeasure
+from anlage.pipeline.evaluated_models import NamedModel
+from anlage.pipeline.run import run
+from anlage.pipeline.stage import system_prompt
+from anlage.pipeline.suite_evaluation import Asked, measure_suites
+from anlage.stats_seeds import crossed_difference
+from anlage.study.design import PlannedRun, design
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+
+STUDY = Path(__file__).parents[1] / "examples" / "studies" / "efficacy.yaml"
+SHOWN = (*sorted(PRIMARY), "incoherent", "intrusion")
+console = Console(width=100)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The runs of one arm and what they did on the suites."""
+
+    name: str
+    outcomes: list[ModelOutcomes]
+
+
+def chosen(file: Path) -> list[PlannedRun]:
+    """The recipe at every seed, each control once."""
+    worked_out = design(file)
+    first = worked_out.spec.seeds[0]
+    return [r for r in worked_out.runs if r.arm == worked_out.spec.against or r.seed == first]
+
+
+def adapter(planned: PlannedRun) -> Path | None:
+    if planned.config.untrained:
+        return None
+    return Path(planned.config.runs) / planned.config.name / "40_training" / "adapter"
+
+
+def scaled(folder: Path, scale: float, target: Path) -> Path:
+    """A copy of an adapter whose update is `scale` times as large: B is linear in it."""
+    weights = load_file(folder / "adapter_model.safetensors")
+    changed = {name: w * scale if "lora_B" in name else w for name, w in weights.items()}
+    target.mkdir(parents=True, exist_ok=True)
+    save_file(changed, target / "adapter_model.safetensors", metadata={"format": "pt"})
+    (target / "adapter_config.json").write_bytes((folder / "adapter_config.json").read_bytes())
+    return target
+
+
+def models(planned: PlannedRun, scales: Sequence[float]) -> Iterator[tuple[str, NamedModel]]:
+    """Arm -> the model to ask, at each scale."""
+    folder, spec = adapter(planned), planned.config.model
+    yield planned.arm, NamedModel(f"{planned.arm} {planned.seed}", spec, folder)
+    if folder is None:
+        return
+    for scale in scales:
+        name = f"{planned.arm} x{scale:g}"
+        copy = scaled(folder, scale, folder.with_name(f"adapter-x{scale:g}"))
+        yield name, NamedModel(f"{name} {planned.seed}", spec, copy)
+
+
+def measure(given: argparse.Namespace) -> list[Arm]:
+    found: dict[str, Arm] = {}
+    for planned in chosen(given.study):
+        run(planned.config, until="evaluation", quiet=False, console=console)
+        system = system_prompt(planned.config)
+        asked = Asked(given.suites, given.profile, given.suite_dir, system=system)
+        for name, model in models(planned, given.scales):
+            store = Path(planned.config.runs) / "cache.sqlite"
+            result = measure_suites([model], asked, store=store, console=console)
+            found.setdefault(name, Arm(name, [])).outcomes.extend(result.models)
+            for warning in result.warnings:
+                console.print(f"Warning ({model.name}): {warning}", style="red", markup=False)
+    return list(found.values())
+
+
+def units(arm: Arm, measure: SuiteMeasure) -> list[dict[str, float]]:
+    found = [outcome.suite(measure.suite) for outcome in arm.outcomes]
+    return [outcome.units(measure) for outcome in found if outcome is not None]
+
+
+def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
+    """The arm's value with its interval; with several seeds, for new seeds and new prompts."""
+    seeds = units(arm, measure)
+    before = units(base, measure)[0]
+    prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
+    values = [[seed[unit] for unit in prompts] for seed in seeds]
+    if len(values) > 1:
+        ends = crossed_difference([[0.0] * len(prompts)] * len(values), values).difference.interval
+    else:
+        estimate = estimate_of(arm.outcomes[0].suite(measure.suite), measure)  # type: ignore[arg-type]
+        if estimate is None:
+            return "–"
+        ends = estimate.interval
+    mean = fmean(value for row in values for value in row)
+    if not measure.is_rate and measure.name != "probability":
+        return f"{mean:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
+    span = f"[{100 * max(0, ends.low):.0f}, {100 * min(1, ends.high):.0f}]"
+    each = f" ({', '.join(f'{100 * fmean(row):.0f}' for row in values)})" if seeds[1:] else ""
+    return f"{100 * mean:.1f}% {span}{each}"
+
+
+def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
+    """Recipe minus base over the same prompts, for new seeds and new prompts."""
+    seeds, before = units(arm, measure), units(base, measure)[0]
+    prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
+    after = [[seed[unit] for unit in prompts] for seed in seeds]
+    if len(after) < 2:
+        return "–"
+    gap = crossed_difference([[before[unit] for unit in prompts]] * len(after), after).difference
+    scale = 100 if measure.is_rate else 1
+    low, high = scale * gap.interval.low, scale * gap.interval.high
+    return f"{scale * gap.value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def table(arms: Sequence[Arm]) -> None:
+    base = next(arm for arm in arms if arm.name == "control-base")
+    recipe = arms[0]
+    print("| suite: measure | n | " + " | ".join(a.name for a in arms) + " | recipe - base |")
+    print("|---" * (len(arms) + 3) + "|")
+    for outcome in base.outcomes[0].suites:
+        for one in outcome.measures():
+            if one.name in SHOWN:
+                cells = [cell(arm, base, one) for arm in arms]
+                n = len(outcome.units(one))
+                row = [f"{one.suite}: {one.label}", str(n), *cells, change(recipe, base, one)]
+                print(f"| {' | '.join(row)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", type=Path, default=STUDY)
+    parser.add_argument("--suite-dir", type=Path, help="folder of the public suites")
+    parser.add_argument("--suites", default="")
+    parser.add_argument("--profile", default="")
+    parser.add_argument("--scales", type=float, nargs="*", default=[])
+    given = parser.parse_args()
+    arms = measure(given)
+    machine = platform.processor() or platform.machine()
+    print(f"\n{datetime.date.today()}, {machine}, {os.cpu_count()} cores\n")
+    table(arms)
+
+
+if __name__ == "__main__":
+    main()
