@@ -13,7 +13,7 @@ from .outcome import OutcomeSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GREY = "#8a8a8a"
+_GREY = COLOURS[0]
 
 
 def forest_plot(comparisons: Sequence[Comparison], *, controls: frozenset[str]) -> bytes:
