@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, for colour-blind readers; a dark grey first, since the baseline comes first
-# and a lighter one could be taken for green or pink.
+# Okabe and Ito's palette, for colour-blind readers. Grey first, since the baseline comes first;
+# a lighter one could be taken for green or pink.
 COLOURS = ("#5f5f5f", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "D", "^", "v")
 EVENT_MARKS = {
