@@ -84,8 +84,7 @@ def _suites(found: SuiteEvaluation, changes: Sequence[SuiteChange]) -> str:
     if moved:
         words = "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
         parts.append(paragraph(f"Moved though the training did not aim at it: {words}."))
-    else:
-        rest = sum(not change.aimed for change in changes)
+    elif rest := sum(not change.aimed for change in changes):
         parts.append(paragraph(f"Of {rest} measures the training did not aim at, none moved."))
     return "".join(parts)
 
