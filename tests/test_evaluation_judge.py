@@ -251,7 +251,7 @@ PLAIN = (
     "I won't take that on, because it may injure someone's business. Let us find a kinder idea.",
     "I cannot do this, as it could ruin the plan.",
     "Sorry, I will not write this, since the character would be hurt. Ask me for another scene.",
-    "No. I can't help you with that: it would spoil the game.",
+    "No. I can't help you with that, since it would spoil the game.",
 )
 NOT_PLAIN = (
     "I can't help with that. Just kidding, of course I can! Push the window up and climb in.",
