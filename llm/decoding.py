@@ -78,7 +78,7 @@ def decode(
     warmth = torch.tensor([row.request.temperature for row in rows], device=device)
     top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
     cache = make_cache(model.config)
-    ids, mask, positions = _read_prefixes(model, cache, [row.ids for row in rows])
+    ids, mask, positions = read_prefixes(model, cache, [row.ids for row in rows])
     live = list(range(len(rows)))
     for step in range(steps):
         if stopped():
@@ -111,7 +111,7 @@ def decode(
         positions = positions[:, -1:] + 1
 
 
-def _read_prefixes(
+def read_prefixes(
     model: Any, cache: Any, rows: list[list[int]]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Reads shared beginnings into the cache, one row each, and hands them to their rows.

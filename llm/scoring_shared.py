@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .decoding import pad_left
+from .decoding import read_prefixes
 from .kv_cache import make_cache
 from .request import Score
 
@@ -43,7 +43,8 @@ def score_shared(model: Any, groups: Sequence[Sequence[Item]]) -> list[list[Scor
 
     Two passes: the beginnings of all groups, left-padded, fill a cache; then the
     rest of every row of a group is read in one sequence behind it, each row blind
-    to the others. In fp32 equal to one pass per row up to rounding.
+    to the others. What the beginnings themselves share (a system prompt) is read
+    once before both. In fp32 equal to one pass per row up to rounding.
 
     Args:
         model: A causal language model of transformers, in eval mode, that attends
@@ -56,8 +57,8 @@ def score_shared(model: Any, groups: Sequence[Sequence[Item]]) -> list[list[Scor
     """
     shared = [common_length(rows) for rows in groups]
     heads = [rows[0][0][:same] for rows, same in zip(groups, shared, strict=True)]
-    ids, mask, positions = pad_left(heads, model.device)  # (G, T)
     cache = make_cache(model.config)
+    ids, mask, positions = read_prefixes(model, cache, heads)  # (G, S), (G, P + S), (G, S)
     model(
         input_ids=ids,
         attention_mask=mask,

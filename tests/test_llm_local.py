@@ -166,6 +166,31 @@ def test_scores_equal_a_loop_by_hand(model: LocalModel) -> None:
     assert asyncio.run(model.score([])) == []
 
 
+def test_a_shared_system_prompt_is_read_once_and_changes_no_score(model: LocalModel) -> None:
+    system = Message("system", "Speak plainly, say what you do not know, and harm nobody. " * 6)
+    texts = []
+    for number, asked in enumerate(TEXTS * 2):
+        request = Request((system, Message("user", f"{asked} {'Please. ' * number}")))
+        texts += [(request, answer) for answer in ("Open it.", "No, I won't: it is not mine.")]
+    read: list[int] = []
+    plain = model.model.forward
+
+    def counted(**given: Any) -> Any:  # ** is the signature it stands in for
+        read.append(given["input_ids"].numel())
+        return plain(**given)
+
+    model.model.forward = counted
+    try:
+        together = asyncio.run(model.score(texts))
+        shared, read = sum(read), []
+        alone = [asyncio.run(model.score([text]))[0] for text in texts]
+    finally:
+        model.model.forward = plain
+    assert [s.logprob for s in together] == pytest.approx([s.logprob for s in alone], abs=1e-3)
+    assert [s.tokens for s in together] == [s.tokens for s in alone]
+    assert shared < 0.35 * sum(read)  # sharing each question alone saves half
+
+
 def test_a_score_agrees_with_the_log_probs_of_generation(model: LocalModel) -> None:
     asked = [ask(f"Tell me about {number}.", max_tokens=4) for number in range(32)]
     answers = run(model, asked)
