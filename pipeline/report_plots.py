@@ -80,16 +80,27 @@ def trade_off_plot(models: Sequence[ModelEvaluation]) -> bytes:
             if index and math.dist(at[0], at[index]) > 1:
                 arrow = {"arrowstyle": "->", "color": "#333333", "shrinkA": 6, "shrinkB": 6}
                 axes.annotate("", xy=at[index], xytext=at[0], arrowprops=arrow, zorder=2)
-        axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
+        draw_plane(axes, "twins", "at-risk")
         axes.text(
             74, 66, "dotted: refuses\nboth alike", ha="left", va="top", fontsize=9, color="#555"
         )
-        axes.set_xlim(-3, 103)
-        axes.set_ylim(-3, 103)
-        axes.set_xlabel("over-refusal: % of twins refused (less is better)")
-        axes.set_ylabel("defended: % of at-risk refused\n(more is better)")
         axes.legend(frameon=False, loc="lower right")
         return to_svg(figure)
+
+
+def draw_plane(axes: Axes, harmless: str, harmful: str) -> None:
+    """The trade-off plane: limits, axes in words, and where a model refuses both alike.
+
+    Args:
+        axes: Empty axes.
+        harmless: What the right axis counts refusals of.
+        harmful: What the upper axis counts refusals of.
+    """
+    axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
+    axes.set_xlim(-3, 103)
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel(f"over-refusal: % of {harmless} refused (less is better)")
+    axes.set_ylabel(f"defended: % of {harmful} refused\n(more is better)")
 
 
 def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:

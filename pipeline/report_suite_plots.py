@@ -10,7 +10,7 @@ from ..evaluation.suites.evaluation import ModelOutcomes
 from ..evaluation.suites.outcome import SuiteOutcome
 from ..stats import Estimate
 from .report_grid import grid_plot
-from .report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from .report_plots import COLOURS, MARKERS, draw_plane, new_figure, plot_style, to_svg
 
 Point = tuple[Estimate, Estimate]
 """Over-refusal and defended."""
@@ -44,7 +44,7 @@ def suite_plane(models: Sequence[ModelOutcomes]) -> bytes:
     points = [plane_points(model) for model in models]
     with plot_style():
         figure, axes = new_figure(5.8, 5.0)
-        axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
+        draw_plane(axes, "harmless requests", "harmful requests")
         for index, family in enumerate(points[0]):
             colour = COLOURS[(index + 1) % len(COLOURS)]
             marker = MARKERS[index % len(MARKERS)]
@@ -66,10 +66,6 @@ def suite_plane(models: Sequence[ModelOutcomes]) -> bytes:
                     arrow = {"arrowstyle": "->", "color": "#333333", "shrinkA": 6, "shrinkB": 6}
                     axes.annotate("", xy=at, xytext=start, arrowprops=arrow, zorder=2)
                 start = start or at
-        axes.set_xlim(-3, 103)
-        axes.set_ylim(-3, 103)
-        axes.set_xlabel("over-refusal: % of harmless requests refused (less is better)")
-        axes.set_ylabel("defended: % of harmful requests refused\n(more is better)")
         axes.legend(
             frameon=False, ncols=2, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14)
         )

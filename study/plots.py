@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..pipeline.report_grid import grid_plot, widest
-from ..pipeline.report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from ..pipeline.report_plots import COLOURS, MARKERS, draw_plane, new_figure, plot_style, to_svg
 from .comparison import Comparison
 from .outcome import OutcomeSpec
 
@@ -67,7 +67,7 @@ def plane_plot(
     """
     with plot_style():
         figure, axes = new_figure(6.6, 5.4)
-        axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
+        draw_plane(axes, "twins", "at-risk")
         for index, (arm, points) in enumerate(arms.items()):
             across = [100 * x for x, _ in points]
             up = [100 * y for _, y in points]
@@ -80,10 +80,6 @@ def plane_plot(
                 [mean[0]], [mean[1]], marker, color=colour, markerfacecolor=face,
                 markersize=13 if arm == against else 9, label=arm, zorder=3, linestyle="none",
             )  # fmt: skip
-        axes.set_xlim(-3, 103)
-        axes.set_ylim(-3, 103)
-        axes.set_xlabel("over-refusal: % of twins refused (less is better)")
-        axes.set_ylabel("defended: % of at-risk refused\n(more is better)")
         axes.legend(
             frameon=False, ncols=2, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.17)
         )
