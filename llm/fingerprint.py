@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,35 @@ _BLOCK = 1 << 22
 
 
 def hash_weights(folder: Path) -> str:
-    """SHA-256 (hex) over the bytes of all *.safetensors files of a folder, by name."""
+    """SHA-256 (hex) over the bytes of all *.safetensors files of a folder, by name.
+
+    A process reads the files once for as long as their sizes, times of change and numbers
+    on the disk stay the same.
+    """
+    files = [*sorted(folder.glob("*.safetensors")), *_configs(folder)]
+    found = [path.stat() for path in files]
+    state = tuple((known.st_size, known.st_mtime_ns, known.st_ino) for known in found)
+    return _hash_files(folder.resolve(), tuple(path.name for path in files), state)
+
+
+def _configs(folder: Path) -> list[Path]:
+    names = ("config.json", "adapter_config.json")
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+@lru_cache(maxsize=64)
+def _hash_files(
+    folder: Path, names: tuple[str, ...], state: tuple[tuple[int, int, int], ...]
+) -> str:
+    """The hash of files in this state; `state` only says when they must be read again."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-    for name in ("config.json", "adapter_config.json"):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
+    for path in _configs(folder):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
