@@ -78,7 +78,7 @@ def _print(found: StudyResult, *, said: Sequence[str] = ()) -> None:
 
     for line in (line for line in loud_lines(found) if line not in said):
         console.print(Text(line, style="bold red"))
-    console.print(Text(headline(found.results, found.comparisons), style="bold"))
+    console.print(Text(headline(found.comparisons), style="bold"))
     against = found.design.spec.against
     label = found.comparisons[0].outcome.label if found.comparisons else ""
     table = Table(title=f"{label}, against {against}", title_justify="left")

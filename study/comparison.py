@@ -14,7 +14,7 @@ from .outcome import OutcomeSpec
 from .results import Results, shared_units
 
 ALPHA = 0.05
-Verdict = Literal["higher", "lower", "unclear", "not measured"]
+Verdict = Literal["higher", "lower", "unclear", "not tested", "not measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Comparison:
         best = self.best
         if best is None:
             return "not measured"
+        if not self.declared:
+            return "not tested"
         if not self.p_holm < ALPHA or best.interval.contains(0.0):
             return "unclear"
         return "higher" if best.value > 0 else "lower"

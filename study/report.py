@@ -48,7 +48,7 @@ def render_report(study: StudyResult) -> str:
     return template.substitute(
         title=text(f"{spec.name}: {spec.question}"),
         question=text(spec.question),
-        verdict=text(headline(study.results, study.comparisons)),
+        verdict=text(headline(study.comparisons)),
         outcome=text(_outcome(study)),
         loud="".join(paragraph(line, "loud") for line in loud_lines(study)),
         sections="".join(_sections(study)),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from ..stats import Interval
 from .comparison import Comparison, HarmCheck
 from .outcome import OutcomeSpec
-from .results import Results
 
 
 def amount(value: float, outcome: OutcomeSpec, *, sign: bool = False) -> str:
@@ -47,18 +46,24 @@ def sentence(comparison: Comparison) -> str:
         "higher": f"{name} was higher than in {comparison.against}",
         "lower": f"{name} was lower than in {comparison.against}",
         "unclear": f"no clear difference from {comparison.against} in {name}",
+        "not tested": f"{name} against {comparison.against}, not declared, so without a test",
     }[comparison.verdict]
     p = "" if math.isnan(comparison.p_holm) else f", p = {p_text(comparison.p_holm)} after Holm"
     return f"{comparison.arm}: {words} ({figures}{p})."
 
 
-def headline(results: Results, comparisons: Sequence[Comparison]) -> str:
-    """What the study found, in one sentence."""
-    measured = [c for c in comparisons if c.best is not None]
+def headline(comparisons: Sequence[Comparison]) -> str:
+    """What the study found in its declared comparisons, in one sentence."""
+    declared = [c for c in comparisons if c.declared]
+    measured = [c for c in declared if c.best is not None]
     if not measured:
         return "Nothing can be compared yet: no arm has two seeds finished beside the reference."
-    if len(measured) == 1:
-        return sentence(measured[0])
+    said = sentence(measured[0]) if len(measured) == 1 else _found(measured)
+    left = len(declared) - len(measured)
+    return said + (f" {left} of {len(declared)} arms are not measured yet." if left else "")
+
+
+def _found(measured: Sequence[Comparison]) -> str:
     clear = [c for c in measured if c.verdict in ("higher", "lower")]
     label, against = measured[0].outcome.label, measured[0].against
     if not clear:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,21 +114,25 @@ def test_sentences_and_orientation(tmp_path: Path) -> None:
     assert up.verdict == "higher"
     assert "b: defended was higher than in a (+" in sentence(up)
     both = "All 2 arms differ from a in defended (points): b higher by"
-    assert both in headline(results, [up, up])
-    assert headline(results, [up]) == sentence(up)
+    assert both in headline([up, up])
+    assert headline([up]) == sentence(up)
     (down,) = compare(simulated(plan, {"b": -0.35}, random.Random(1)), DEFENDED)
     assert down.verdict == "lower"
     (none,) = compare(simulated(plan, {}, random.Random(1)), DEFENDED)
     assert "no clear difference" in sentence(none)
-    assert "not evidence that they are equal" in headline(results, [none, none])
+    assert "not evidence that they are equal" in headline([none, none])
+    missing = replace(none, fixed=None, crossed=None)
+    assert headline([none, missing]) == f"{sentence(none)} 1 of 2 arms are not measured yet."
 
 
 def test_undeclared_comparisons_claim_nothing(tmp_path: Path) -> None:
     arms = {"a": {}, "b": {"training.beta": 0.5}, "c": {"training.beta": 0.6}}
     plan = two_arms(tmp_path, 5, arms=arms, comparisons=["b"])
     results = simulated(plan, {"b": 0.4, "c": 0.4}, random.Random(2))
-    verdicts = {c.arm: c.verdict for c in compare(results, DEFENDED)}
-    assert verdicts == {"b": "higher", "c": "unclear"}
+    found = compare(results, DEFENDED)
+    assert {c.arm: c.verdict for c in found} == {"b": "higher", "c": "not tested"}
+    assert headline(found) == sentence(found[0])
+    assert "not declared, so without a test (+" in sentence(found[1])
 
 
 def test_only_paired_seeds_count_and_failed_runs_take_no_part(tmp_path: Path) -> None:
