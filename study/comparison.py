@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..stats import Difference, holm
+from ..stats import Difference, Interval, holm
 from ..stats_equivalence import Equivalence, mean_equivalence
 from ..stats_seeds import SeedDifference, crossed_difference, seed_difference
 from .outcome import OutcomeSpec
@@ -97,9 +97,20 @@ def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
     gaps = tuple(new - old for old, new in means)
     fixed = crossed = None
     if len(seeds) >= 2:
-        fixed = seed_difference([old for old, _ in means], [new for _, new in means])
-        crossed = crossed_difference(before, after) if len(units) >= 2 else None
+        fixed = _bounded(seed_difference(*zip(*means, strict=True)), outcome)
+        if len(units) >= 2:
+            crossed = _bounded(crossed_difference(before, after), outcome)
     return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)
+
+
+def _bounded(found: SeedDifference, outcome: OutcomeSpec) -> SeedDifference:
+    """With few seeds a t interval may leave what a difference of shares can be at all."""
+    if not outcome.is_rate:
+        return found
+    most = 2.0 if outcome.measure == "separation" else 1.0
+    ends = found.difference.interval
+    interval = Interval(max(-most, ends.low), min(most, ends.high))
+    return replace(found, difference=replace(found.difference, interval=interval))
 
 
 @dataclass(frozen=True, slots=True)

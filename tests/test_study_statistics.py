@@ -125,6 +125,17 @@ def test_sentences_and_orientation(tmp_path: Path) -> None:
     assert headline([none, missing]) == f"{sentence(none)} 1 of 2 arms are not measured yet."
 
 
+def test_no_interval_leaves_what_a_difference_of_shares_can_be(tmp_path: Path) -> None:
+    plan = two_arms(tmp_path, 3)
+    for seed in range(60):
+        (found,) = compare(simulated(plan, {"b": 0.05}, random.Random(seed)), DEFENDED)
+        assert found.crossed is not None
+        assert found.fixed is not None
+        for one in (found.crossed, found.fixed):
+            ends = one.difference.interval
+            assert -1 <= ends.low <= one.difference.value <= ends.high <= 1
+
+
 def test_undeclared_comparisons_claim_nothing(tmp_path: Path) -> None:
     arms = {"a": {}, "b": {"training.beta": 0.5}, "c": {"training.beta": 0.6}}
     plan = two_arms(tmp_path, 5, arms=arms, comparisons=["b"])
