@@ -89,7 +89,7 @@ def cost_table(study: StudyResult) -> str:
     calls = sum(r.state.calls for r in study.results.runs)
     minutes = sum(r.state.seconds for r in study.results.runs) / 60
     rows.append(("all", len(study.results.runs), "", calls, f"{minutes:.1f}", ""))
-    head = ("arm", "runs", "pairs built", "model calls", "minutes", "stages taken over")
+    head = ("arm", "runs", "pairs trained on", "model calls", "minutes", "stages taken over")
     return table(head, rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,13 @@ def _load(run: PlannedRun, folder: Path, check: tuple[str, ...] | None) -> RunRe
 
 
 def _pairs(folder: Path) -> int:
+    """Pairs the training saw; a selection (an archetype left out) takes some of those built."""
+    try:
+        trained = json.loads((folder / "40_training" / "result.json").read_text("utf-8"))
+        if isinstance(trained, dict) and isinstance(trained.get("pairs"), int):
+            return int(trained["pairs"])
+    except (OSError, ValueError):
+        pass  # not trained, or by a version that did not count
     try:
         with (folder / "30_pairs.jsonl").open("rb") as file:
             return sum(1 for _ in file)

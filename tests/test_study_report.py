@@ -109,3 +109,14 @@ def test_the_best_of_many_is_warned_about(result: StudyResult) -> None:
         (run / "config.yaml").write_text(resolved_text(config))
     line = next(line for line in loud_lines(result) if "best of many" in line)
     assert "10 trained configurations" in line  # failed ones were tried, too
+
+
+def test_pairs_are_those_trained_on_not_those_built(tmp_path: Path) -> None:
+    from anlage.study.results import _pairs
+
+    (tmp_path / "30_pairs.jsonl").write_text("{}\n" * 5)
+    assert _pairs(tmp_path) == 5  # not trained yet
+    (tmp_path / "40_training").mkdir()
+    (tmp_path / "40_training" / "result.json").write_text('{"pairs": 3}')
+    assert _pairs(tmp_path) == 3  # an archetype left out
+    assert _pairs(tmp_path / "none") == 0

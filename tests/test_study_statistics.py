@@ -62,9 +62,11 @@ def answer(number: int, role: Any, *, refused: bool) -> Answer:
     )
 
 
-def simulated(plan: Design, effects: dict[str, float], source: random.Random) -> Results:
+def simulated(
+    plan: Design, effects: dict[str, float], source: random.Random, prompts: int = PROMPTS
+) -> Results:
     """Prompts of different difficulty, runs of different luck, answers by a coin."""
-    hard = [source.uniform(0.3, 0.6) for _ in range(PROMPTS)]
+    hard = [source.uniform(0.3, 0.6) for _ in range(prompts)]
     runs = []
     for planned in plan.runs:
         shift = effects.get(planned.arm, 0.0) + source.gauss(0.0, SD)
@@ -128,7 +130,7 @@ def test_sentences_and_orientation(tmp_path: Path) -> None:
 def test_no_interval_leaves_what_a_difference_of_shares_can_be(tmp_path: Path) -> None:
     plan = two_arms(tmp_path, 3)
     for seed in range(60):
-        (found,) = compare(simulated(plan, {"b": 0.05}, random.Random(seed)), DEFENDED)
+        (found,) = compare(simulated(plan, {"b": 0.05}, random.Random(seed), 12), DEFENDED)
         assert found.crossed is not None
         assert found.fixed is not None
         for one in (found.crossed, found.fixed):
