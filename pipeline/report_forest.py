@@ -80,5 +80,6 @@ def forest_plot(rows: Sequence[ForestRow], unit: str) -> bytes:
         axes.axvline(0, color="#333333", linewidth=0.8, zorder=1)
         axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9)
         axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(unit)
         return to_svg(figure)

@@ -29,6 +29,7 @@ def forest_plot(comparisons: Sequence[Comparison], *, controls: frozenset[str]) 
         axes.axvline(0, color="#333333", linewidth=0.8)
         axes.set_yticks(range(len(comparisons)), [c.arm for c in comparisons], fontsize=10)
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
+        axes.locator_params(axis="x", nbins=6)
         unit = outcome.unit
         axes.set_xlabel(f"{outcome.label}: difference from {comparisons[0].against} ({unit})")
         return to_svg(figure)
@@ -102,6 +103,7 @@ def seeds_plot(
                 axes.plot([middle, middle], [row - 0.3, row + 0.3], color="#222222", linewidth=1.6)
         axes.set_yticks(range(len(values)), list(values), fontsize=10)
         axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.locator_params(axis="x", nbins=6)
         axes.set_xlabel(f"{outcome.label} ({outcome.unit if not outcome.is_rate else '%'})")
         return to_svg(figure)
 
