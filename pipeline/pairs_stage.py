@@ -65,6 +65,7 @@ def _make_pairs(context: Context, number: int) -> str:
 
     config, here = context.config, context.run.path / round_folder(context.config, number)
     names = ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json")
+    here.mkdir(parents=True, exist_ok=True)
     if number and not conditions_of(config).data.refresh:
         for name in names:
             shutil.copy(context.run.path / round_folder(config, 0) / name, here / name)
@@ -85,7 +86,6 @@ def _make_pairs(context: Context, number: int) -> str:
             on_attempts=context.progress.attempts,
         )
     )
-    here.mkdir(parents=True, exist_ok=True)
     result.pairs.save(here / names[0])
     write_json(here / names[1], result.outcomes.to_json())
     write_json(here / names[2], confounds(result.pairs))
