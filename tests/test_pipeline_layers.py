@@ -149,6 +149,25 @@ def test_two_rounds_draft_with_the_model_of_the_first(tmp_path: Path, model: Pat
     assert run(config).calls == 0
 
 
+def test_a_second_round_without_fresh_data_takes_the_first_ones_pairs(
+    tmp_path: Path, model: Path
+) -> None:
+    data = tiny_run_config(tmp_path, model).model_dump(mode="json")
+    data |= {
+        "rounds": 2,
+        "calibration": {"limit": 2},
+        "evaluation": {**data["evaluation"], "probe_limit": 1},
+        "conditions": {"data": {"refresh": False}, "monitors": {"checks": 1, "kl_budget": "off"}},
+    }
+    data["training"] |= {"epochs": 1}
+    done = run(RunConfig.model_validate(data), until="training")
+    files = [done.path / f"round-{n}" / "30_pairs.jsonl" for n in (1, 2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    folders = [done.path / f"round-{n}" / "40_training" for n in (1, 2)]
+    weights = [next(folder.rglob("*.safetensors")).read_bytes() for folder in folders]
+    assert weights[0] != weights[1]  # the second round went on from the first
+
+
 def test_a_run_of_before_is_still_the_same_run(tmp_path: Path, model: Path) -> None:
     """A run directory written before rounds and layers existed is not refused."""
     config = tiny_run_config(tmp_path, model)
