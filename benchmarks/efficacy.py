@@ -106,6 +106,8 @@ def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     before = units(base, measure)[0]
     prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
     values = [[seed[unit] for unit in prompts] for seed in seeds]
+    if len(prompts) < 2:
+        return "–"
     if len(values) > 1:
         ends = crossed_difference([[0.0] * len(prompts)] * len(values), values).difference.interval
     else:
@@ -126,7 +128,7 @@ def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     seeds, before = units(arm, measure), units(base, measure)[0]
     prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
     after = [[seed[unit] for unit in prompts] for seed in seeds]
-    if len(after) < 2:
+    if len(after) < 2 or len(prompts) < 2:
         return "–"
     gap = crossed_difference([[before[unit] for unit in prompts]] * len(after), after).difference
     scale = 100 if measure.is_rate else 1

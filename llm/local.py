@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..errors import ModelNotFoundError, OutOfMemoryError
+from ..errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from .batching import plan_batches
 from .decoding import Row, decode
 from .fingerprint import combine, hash_state, hash_tokenizer
@@ -110,9 +110,8 @@ class LocalModel:
     async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         """Log-probability of each text after its request (prefill included), in order.
 
-        Conversations longer than the model's context raise ValueError.
-
         Raises:
+            NotSupportedError: A conversation is longer than the model's context.
             OutOfMemoryError: Not even half a batch fits.
         """
         return await self._in_thread(lambda stopped: self._score(texts, stopped))
@@ -167,8 +166,9 @@ class LocalModel:
         items = [encode_scored(self.tokenizer, request, text) for request, text in texts]
         longest = max((len(ids) for ids, _ in items), default=0)
         if longest > self._context:
-            raise ValueError(
-                f"a conversation of {longest} tokens exceeds the model's context of {self._context}"
+            raise NotSupportedError(
+                f"a conversation of {longest} tokens exceeds the model's context of "
+                f"{self._context}: shorten the system prompt or the text"
             )
         owners = [(request.messages, request.prefill) for request, _ in texts]
         # Answers to one question stay together, as long as the longest of them.

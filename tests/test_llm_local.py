@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from anlage.errors import ModelNotFoundError, OutOfMemoryError
+from anlage.errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from anlage.llm.local import LocalModel
 from anlage.llm.rendering import encode_scored, render_request
 from anlage.llm.request import Completion, Request
@@ -330,3 +330,9 @@ def test_a_greedy_continuation_is_known_as_greedy(model: LocalModel) -> None:
     (done,) = run(model, [request])
     (score,) = asyncio.run(model.score([(request, done.text)]))
     assert score.greedy == plain_loop(model, request, done.text)[1]
+
+
+def test_what_exceeds_the_context_cannot_be_scored_and_says_so(model: LocalModel) -> None:
+    far_too_long = ask("Why? " * 3000)
+    with pytest.raises(NotSupportedError, match=r"exceeds the model's context of \d+: shorten"):
+        asyncio.run(model.score([(far_too_long, "Because.")]))
