@@ -27,6 +27,7 @@ from anlage.pipeline.evaluated_models import NamedModel
 from anlage.pipeline.run import run
 from anlage.pipeline.stage import system_prompt
 from anlage.pipeline.suite_evaluation import Asked, measure_suites
+from anlage.stats import Interval
 from anlage.stats_seeds import crossed_difference
 from anlage.study.design import PlannedRun, design
 from rich.console import Console
@@ -108,9 +109,10 @@ def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     values = [[seed[unit] for unit in prompts] for seed in seeds]
     if len(prompts) < 2:
         return "–"
+    ends = Interval(0.0, 0.0)
     if len(values) > 1:
         ends = crossed_difference([[0.0] * len(prompts)] * len(values), values).difference.interval
-    else:
+    if ends.low == ends.high:  # one seed, or seeds and prompts all alike: the prompts' own
         estimate = estimate_of(arm.outcomes[0].suite(measure.suite), measure)  # type: ignore[arg-type]
         if estimate is None:
             return "–"
