@@ -31,7 +31,7 @@ def forest_plot(comparisons: Sequence[Comparison], *, controls: frozenset[str]) 
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
         axes.locator_params(axis="x", nbins=6)
         unit = outcome.unit
-        axes.set_xlabel(f"{outcome.label}: difference from {comparisons[0].against} ({unit})")
+        axes.set_xlabel(f"{outcome.label}:\ndifference from {comparisons[0].against} ({unit})")
         return to_svg(figure)
 
 
