@@ -1,7 +1,7 @@
 """A run's training with Anlage's trainer and with stock TRL: seconds, and the dev twins after.
 
     anlage pairs examples/quickstart.yaml
-    python benchmarks/quality.py runs/quickstart [--steps 30] [--prompts 40]
+    python benchmarks/quality.py runs/quickstart [--steps 30] [--prompts 40] [--whole-probe]
 
 Both sides train the same pairs with the same settings from the same base; stock TRL has no
 label probabilities or weights and takes every pair as certain. Both models answer the same
@@ -24,7 +24,7 @@ from anlage.evaluation.evaluate import evaluate
 from anlage.evaluation.table import evaluation_report
 from anlage.llm.local import LocalModel
 from anlage.pipeline.config import load_config
-from anlage.pipeline.stage import evaluation_prompts
+from anlage.pipeline.stage import evaluation_prompts, probe_pairs
 from anlage.preferences.dataset import Pairs
 from anlage.trainer.assembly import compute_dtype
 from anlage.trainer.train import train
@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--steps", type=int, help="optimizer steps; all if left out")
+    parser.add_argument("--whole-probe", action="store_true", help="all 800 labelled pairs: slow")
     parser.add_argument("--prompts", type=int, help="dev prompts; the run's if left out")
     given = parser.parse_args()
     run = load_config(given.run / "config.yaml")
@@ -69,6 +70,7 @@ def main() -> None:
             },
             prompts,
             baseline="stock",
+            exemplars=None if given.whole_probe else probe_pairs(run),
             max_tokens=run.evaluation.max_tokens,
         )
     Console(width=100).print(evaluation_report(found))

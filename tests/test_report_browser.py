@@ -27,6 +27,7 @@ def shoot(page: Path, width: int, picture: Path) -> str:
     """Takes a picture of the page; returns what the console said."""
     flags = (
         *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
+        "--disable-dev-shm-usage",
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--enable-logging=stderr", f"--user-data-dir={picture.parent / 'profile'}"),
     )
@@ -41,6 +42,7 @@ def shoot(page: Path, width: int, picture: Path) -> str:
     return "\n".join(line for line in done.stderr.splitlines() if ":CONSOLE" in line)
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("width", [500, 1280])
 def test_the_report_is_drawn_without_a_complaint(tmp_path: Path, width: int) -> None:
@@ -53,6 +55,7 @@ def test_the_report_is_drawn_without_a_complaint(tmp_path: Path, width: int) -> 
     assert (drawn[:, -3:] > 240).all()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_page_that_asks_for_more_is_noticed(tmp_path: Path) -> None:
     run = write_run(tmp_path / "demo")
