@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage import cli_critic
 from anlage.cli import app
 from anlage.critic.calibrate import ANY_MODE, judge_pairs
 from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
@@ -303,7 +302,7 @@ def test_every_wrong_line_is_named(tmp_path: Path) -> None:
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_critic.console, "width", 200)
+    monkeypatch.setenv("COLUMNS", "200")
     out = tmp_path / "critic.json"
     common = ["--limit", "12", "--runs", str(tmp_path)]
     done = CliRunner().invoke(app, ["critic", "calibrate", "scripted", "--out", str(out), *common])

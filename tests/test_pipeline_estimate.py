@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage import cli
 from anlage.cli import app
 from anlage.errors import ConfigurationError
 from anlage.pipeline.config import RunConfig, resolved_text
@@ -83,7 +82,7 @@ def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli.console, "width", 200)
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def dry_run(tmp_path: Path, config: RunConfig) -> str:
