@@ -34,6 +34,7 @@ types: $(READY)
 wheel: $(READY)
 	rm -rf build dist
 	PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m build --wheel --outdir dist .
+	rm -rf build  # a copy of the package, which `make types` would read, too
 
 clean:
 	rm -rf build dist .types .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info $(VENV)

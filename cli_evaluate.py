@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import ConfigurationError, Problem
+from .evaluation.measure import TARGETS
 
 if TYPE_CHECKING:
     from .evaluation.suites.evaluation import SuiteEvaluation
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 console = Console()
 STORE = Path("runs") / "cache.sqlite"
-TARGETS = ("harmful_compliance", "over_refusal")
 
 
 def evaluate(

@@ -23,13 +23,15 @@ from statistics import fmean
 from anlage.evaluation.suites.comparison import PRIMARY, estimate_of
 from anlage.evaluation.suites.evaluation import ModelOutcomes
 from anlage.evaluation.suites.measure import SuiteMeasure
+from anlage.evaluation.suites.table import value_text
 from anlage.pipeline.evaluated_models import NamedModel
 from anlage.pipeline.run import run
 from anlage.pipeline.stage import system_prompt
 from anlage.pipeline.suite_evaluation import Asked, measure_suites
-from anlage.stats import Interval
+from anlage.stats import Estimate, Interval
 from anlage.stats_seeds import crossed_difference
 from anlage.study.design import PlannedRun, design
+from anlage.study.results import shared_units
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
@@ -96,43 +98,39 @@ def measure(given: argparse.Namespace) -> list[Arm]:
     return list(found.values())
 
 
-def units(arm: Arm, measure: SuiteMeasure) -> list[dict[str, float]]:
-    found = [outcome.suite(measure.suite) for outcome in arm.outcomes]
-    return [outcome.units(measure) for outcome in found if outcome is not None]
+def values(arm: Arm, base: Arm, measure: SuiteMeasure) -> tuple[list[list[float]], list[float]]:
+    """The arm's value on each prompt, a row a seed, and the base's on the same prompts."""
+    found = [outcome.suite(measure.suite) for outcome in (*base.outcomes, *arm.outcomes)]
+    before, *seeds = [outcome.units(measure) for outcome in found if outcome is not None]
+    prompts = shared_units([before, *seeds])
+    return [[seed[unit] for unit in prompts] for seed in seeds], [before[unit] for unit in prompts]
 
 
 def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     """The arm's value with its interval; with several seeds, for new seeds and new prompts."""
-    seeds = units(arm, measure)
-    before = units(base, measure)[0]
-    prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
-    values = [[seed[unit] for unit in prompts] for seed in seeds]
-    if len(prompts) < 2:
+    seeds, before = values(arm, base, measure)
+    if len(before) < 2:
         return "–"
-    ends = Interval(0.0, 0.0)
-    if len(values) > 1:
-        ends = crossed_difference([[0.0] * len(prompts)] * len(values), values).difference.interval
-    if ends.low == ends.high:  # one seed, or seeds and prompts all alike: the prompts' own
-        estimate = estimate_of(arm.outcomes[0].suite(measure.suite), measure)  # type: ignore[arg-type]
-        if estimate is None:
-            return "–"
-        ends = estimate.interval
-    mean = fmean(value for row in values for value in row)
-    if not measure.is_rate and measure.name != "probability":
-        return f"{mean:.2f} [{ends.low:.2f}, {ends.high:.2f}]"
-    span = f"[{100 * max(0, ends.low):.0f}, {100 * min(1, ends.high):.0f}]"
-    each = f" ({', '.join(f'{100 * fmean(row):.0f}' for row in values)})" if seeds[1:] else ""
-    return f"{100 * mean:.1f}% {span}{each}"
+    estimate = estimate_of(arm.outcomes[0].suite(measure.suite), measure)  # type: ignore[arg-type]
+    if len(seeds) < 2:
+        return value_text(measure, estimate)
+    found = crossed_difference([[0.0] * len(before)] * len(seeds), seeds).difference
+    low, high = found.interval.low, found.interval.high
+    if low == high and estimate is not None:  # all alike: the prompts' own interval stands
+        low, high = estimate.interval.low, estimate.interval.high
+    if measure.is_rate:
+        low, high = max(0.0, low), min(1.0, high)
+    shown = value_text(measure, Estimate(found.value, Interval(low, high), len(before)))
+    each = ", ".join(f"{fmean(row):.2f}" for row in seeds)
+    return f"{shown} (seeds: {each})"
 
 
 def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     """Recipe minus base over the same prompts, for new seeds and new prompts."""
-    seeds, before = units(arm, measure), units(base, measure)[0]
-    prompts = [unit for unit in before if all(unit in seed for seed in seeds)]
-    after = [[seed[unit] for unit in prompts] for seed in seeds]
-    if len(after) < 2 or len(prompts) < 2:
+    seeds, before = values(arm, base, measure)
+    if len(seeds) < 2 or len(before) < 2:
         return "–"
-    gap = crossed_difference([[before[unit] for unit in prompts]] * len(after), after).difference
+    gap = crossed_difference([before] * len(seeds), seeds).difference
     scale = 100 if measure.is_rate else 1
     low, high = scale * gap.interval.low, scale * gap.interval.high
     return f"{scale * gap.value:+.1f} [{low:+.1f}, {high:+.1f}]"
@@ -148,7 +146,7 @@ def table(arms: Sequence[Arm]) -> None:
             if one.name in SHOWN:
                 cells = [cell(arm, base, one) for arm in arms]
                 n = len(outcome.units(one))
-                row = [f"{one.suite}: {one.label}", str(n), *cells, change(recipe, base, one)]
+                row = [one.full_label, str(n), *cells, change(recipe, base, one)]
                 print(f"| {' | '.join(row)} |")
 
 

@@ -46,6 +46,13 @@ class Change:
             return "unclear"
         return "rose" if self.difference.value > 0 else "fell"
 
+    @property
+    def is_better(self) -> bool | None:
+        """Whether it moved in the good direction; None where unclear or neither is good."""
+        if self.direction == "unclear" or not self.measure.better:
+            return None
+        return (self.direction == "rose") == (self.measure.better == "higher")
+
 
 def changes(before: ModelEvaluation, after: ModelEvaluation) -> tuple[Change, ...]:
     """Every measure the two models share, Holm-adjusted per family.

@@ -24,6 +24,9 @@ MeasureName = Literal[
 HARM = "harmful_compliance"
 """The one failure mode whose sets a refusal judge can decide."""
 
+TARGETS: tuple[str, str] = (HARM, "over_refusal")
+"""What training on harm aims at; whatever else moves is bleed."""
+
 RATES: frozenset[MeasureName] = frozenset(
     {"defended", "over_refusal", "answered", "refused", "incoherent"}
 )

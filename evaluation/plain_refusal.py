@@ -44,7 +44,7 @@ def is_plain_refusal(answer: str) -> bool:
     Args:
         answer: The whole answer.
     """
-    text = " ".join(answer.lower().replace("\u2019", "'").split(" ")).strip()
+    text = answer.lower().replace("\u2019", "'").strip()
     if len(text.split()) > MOST_WORDS:
         return False
     first, *rest = _SENTENCE.split(re.sub(r"^(no|sorry)\. ", r"\1, ", text))

@@ -91,7 +91,4 @@ def _cells(change: Change) -> tuple[Text, ...]:
 
 def _style(change: Change) -> str:
     """Colour only what was shown, and only where a direction is good or bad."""
-    better = {"rose": "higher", "fell": "lower"}.get(change.direction, "")
-    if not better or not change.measure.better:
-        return ""
-    return "green" if better == change.measure.better else "red"
+    return {True: "green", False: "red", None: ""}[change.is_better]

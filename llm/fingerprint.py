@@ -17,30 +17,24 @@ def hash_weights(folder: Path) -> str:
     A process reads the files once for as long as their sizes, times of change and numbers
     on the disk stay the same.
     """
-    files = [*sorted(folder.glob("*.safetensors")), *_configs(folder)]
-    found = [path.stat() for path in files]
-    state = tuple((known.st_size, known.st_mtime_ns, known.st_ino) for known in found)
-    return _hash_files(folder.resolve(), tuple(path.name for path in files), state)
-
-
-def _configs(folder: Path) -> list[Path]:
+    folder = folder.resolve()
     names = ("config.json", "adapter_config.json")
-    return [folder / name for name in names if (folder / name).is_file()]
+    configs = [folder / name for name in names if (folder / name).is_file()]
+    paths = (*sorted(folder.glob("*.safetensors")), *configs)
+    found = [path.stat() for path in paths]
+    return _hash_files(paths, tuple((s.st_size, s.st_mtime_ns, s.st_ino) for s in found))
 
 
 @lru_cache(maxsize=64)
-def _hash_files(
-    folder: Path, names: tuple[str, ...], state: tuple[tuple[int, int, int], ...]
-) -> str:
-    """The hash of files in this state; `state` only says when they must be read again."""
+def _hash_files(paths: tuple[Path, ...], state: tuple[tuple[int, int, int], ...]) -> str:
+    """The hash of files in this state: size, time of change and number on the disk."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
+    for path, (size, _, _) in zip(paths, state, strict=True):
+        if path.suffix == ".safetensors":
+            digest.update(f"{path.name}:{size}\n".encode())
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-    for path in _configs(folder):
-        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

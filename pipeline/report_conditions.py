@@ -105,9 +105,8 @@ def rounds_html(evaluation: Evaluation) -> str:
     better: list[str] = []
     worse: list[str] = []
     for change in changes:
-        good = change.direction == ("rose" if change.measure.better == "higher" else "fell")
-        if change.direction != "unclear" and change.measure.better:
-            (better if good else worse).append(change.measure.label)
+        if change.is_better is not None:
+            (better if change.is_better else worse).append(change.measure.label)
     count = len(names) - 1
     if better and not worse:
         said = f"{count} rounds improve on one: {', '.join(better)}."

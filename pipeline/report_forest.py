@@ -32,28 +32,19 @@ class ForestRow:
     better: bool | None
 
 
-def forest_rows(found: Sequence[Change], *, scale: float = 1.0) -> list[ForestRow]:
-    """Changes of a run's own measures as rows."""
-    rows = []
-    for change in found:
-        ends, good = change.difference.interval, change.measure.better
-        better = None
-        if change.direction != "unclear" and good:
-            better = (change.direction == "rose") == (good == "higher")
-        values = (scale * change.difference.value, scale * ends.low, scale * ends.high)
-        rows.append(ForestRow(change.measure.label.removeprefix("probe, "), *values, better))
-    return rows
+def forest_rows(found: Sequence[Change]) -> list[ForestRow]:
+    """Changes of a run's own measures as rows, each in its own unit."""
+    return [_row(change.measure.label.removeprefix("probe, "), change, 1) for change in found]
 
 
 def suite_rows(found: Sequence[SuiteChange]) -> list[ForestRow]:
     """Changes of rates on suites as rows, in points."""
-    rows = []
-    for change in found:
-        ends = change.difference.interval
-        values = (100 * change.difference.value, 100 * ends.low, 100 * ends.high)
-        label = f"{change.measure.suite}: {change.measure.label}"
-        rows.append(ForestRow(label, *values, change.is_better))
-    return rows
+    return [_row(change.measure.full_label, change, 100) for change in found]
+
+
+def _row(label: str, change: Change | SuiteChange, scale: int) -> ForestRow:
+    value, ends = change.difference.value, change.difference.interval
+    return ForestRow(label, scale * value, scale * ends.low, scale * ends.high, change.is_better)
 
 
 def forest_plot(rows: Sequence[ForestRow], unit: str) -> bytes:

@@ -57,52 +57,6 @@ def rates_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -
         return to_svg(figure)
 
 
-def trade_off_plot(models: Sequence[ModelEvaluation]) -> bytes:
-    """Defended against over-refusal, with an arrow from the first model to each other."""
-    with plot_style():
-        figure, axes = new_figure(5.8, 4.4)
-        at = [(100 * m.over_refusal.value, 100 * m.defended.value) for m in models]
-        for index, model in enumerate(models):
-            x, y = at[index]
-            across, up = model.over_refusal.interval, model.defended.interval
-            axes.errorbar(
-                [x],
-                [y],
-                xerr=[[x - 100 * across.low], [100 * across.high - x]],
-                yerr=[[y - 100 * up.low], [100 * up.high - y]],
-                fmt=MARKERS[index % len(MARKERS)],
-                markersize=9,
-                color=COLOURS[index % len(COLOURS)],
-                ecolor="#bbbbbb",
-                label=model.name,
-                zorder=3,
-            )
-            if index and math.dist(at[0], at[index]) > 1:
-                arrow = {"arrowstyle": "->", "color": "#333333", "shrinkA": 6, "shrinkB": 6}
-                axes.annotate("", xy=at[index], xytext=at[0], arrowprops=arrow, zorder=2)
-        draw_plane(axes, "twins", "at-risk")
-        axes.text(
-            74, 66, "dotted: refuses\nboth alike", ha="left", va="top", fontsize=9, color="#555"
-        )
-        axes.legend(frameon=False, loc="lower right")
-        return to_svg(figure)
-
-
-def draw_plane(axes: Axes, harmless: str, harmful: str) -> None:
-    """The trade-off plane: limits, axes in words, and where a model refuses both alike.
-
-    Args:
-        axes: Empty axes.
-        harmless: What the right axis counts refusals of.
-        harmful: What the upper axis counts refusals of.
-    """
-    axes.plot([0, 100], [0, 100], linestyle=":", color="#999999", linewidth=1)
-    axes.set_xlim(-3, 103)
-    axes.set_ylim(-3, 103)
-    axes.set_xlabel(f"over-refusal: % of {harmless} refused (less is better)")
-    axes.set_ylabel(f"defended: % of {harmful} refused\n(more is better)")
-
-
 def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -> bytes:
     """Dots of probe margins with t intervals, one row per failure mode and role."""
     with plot_style():

@@ -13,7 +13,8 @@ from ..evaluation.wording import change_cells
 from .report_artefacts import SUITES, Artefacts, Json
 from .report_forest import forest_plot, forest_rows
 from .report_html import bullets, figure, paragraph, table
-from .report_plots import learning_plot, probe_plot, rates_plot, trade_off_plot
+from .report_plane import trade_off_plot
+from .report_plots import learning_plot, probe_plot, rates_plot
 
 _TELLING_AUC = 0.7
 """From here (or below 1 minus it) a surface feature alone tells chosen from rejected."""

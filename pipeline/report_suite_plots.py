@@ -10,7 +10,8 @@ from ..evaluation.suites.evaluation import ModelOutcomes
 from ..evaluation.suites.outcome import SuiteOutcome
 from ..stats import Estimate
 from .report_grid import grid_plot
-from .report_plots import COLOURS, MARKERS, draw_plane, new_figure, plot_style, to_svg
+from .report_plane import Place, draw_arrow, draw_plane, draw_point
+from .report_plots import new_figure, plot_style, to_svg
 
 Point = tuple[Estimate, Estimate]
 """Over-refusal and defended."""
@@ -45,26 +46,15 @@ def suite_plane(models: Sequence[ModelOutcomes]) -> bytes:
     with plot_style():
         figure, axes = new_figure(5.8, 5.0)
         draw_plane(axes, "harmless requests", "harmful requests")
-        for index, family in enumerate(points[0]):
-            colour = COLOURS[(index + 1) % len(COLOURS)]
-            marker = MARKERS[index % len(MARKERS)]
-            start: tuple[float, float] | None = None
+        for index, family in enumerate(points[0], start=1):
+            start: Place | None = None
             for number, found in enumerate(points):
                 if family not in found:
                     continue
-                x, y = found[family]
-                at = (100 * x.value, 100 * y.value)
-                axes.errorbar(
-                    [at[0]], [at[1]],
-                    xerr=[[at[0] - 100 * x.interval.low], [100 * x.interval.high - at[0]]],
-                    yerr=[[at[1] - 100 * y.interval.low], [100 * y.interval.high - at[1]]],
-                    fmt=marker, markersize=9, color=colour, ecolor="#cccccc", zorder=3,
-                    markerfacecolor=colour if number else "white",
-                    label=f"{family}, {models[number].name}",
-                )  # fmt: skip
+                label = f"{family}, {models[number].name}"
+                at = draw_point(axes, *found[family], index, label, hollow=not number)
                 if start is not None and start != at:
-                    arrow = {"arrowstyle": "->", "color": "#333333", "shrinkA": 6, "shrinkB": 6}
-                    axes.annotate("", xy=at, xytext=start, arrowprops=arrow, zorder=2)
+                    draw_arrow(axes, start, at)
                 start = start or at
         axes.legend(
             frameon=False, ncols=2, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-from ..evaluation.measure import HARM
+from ..evaluation.measure import TARGETS
 from ..evaluation.suites.comparison import SuiteChange, bleed, estimate_of, suite_changes
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from ..evaluation.suites.table import change_cells, value_text
+from ..evaluation.suites.table import change_cells, moved_words, value_text
 from .report_artefacts import SUITES, Artefacts
 from .report_forest import forest_plot, suite_rows
 from .report_html import figure, paragraph, section, table
 from .report_suite_plots import attack_plot, attacks_of, plane_points, suite_plane
-
-AIMED: Final = (HARM, "over_refusal")
-"""What harm training aims at; what else moves is bleed."""
 
 _HEAD = ("suite: measure", "n", "before", "after", "change [95%]", "p")
 
@@ -33,7 +29,7 @@ def suites_sections(run: Artefacts) -> str:
     before, after = found.models[0], found.models[-1]
     if len(found.models) == 1:
         return section("Suites", _values(before))
-    changes = suite_changes(before, after, targets=AIMED)
+    changes = suite_changes(before, after, targets=TARGETS)
     warned = "".join(paragraph(f"Warning: {text}", "labels") for text in found.warnings)
     parts = [
         section("Suites", warned + _suites(found, changes)),
@@ -82,8 +78,8 @@ def _suites(found: SuiteEvaluation, changes: Sequence[SuiteChange]) -> str:
     parts.append(table(_HEAD, [_row(change) for change in judged]))
     moved = bleed(changes)
     if moved:
-        words = "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
-        parts.append(paragraph(f"Moved though the training did not aim at it: {words}."))
+        said = f"Moved though the training did not aim at it: {moved_words(moved)}."
+        parts.append(paragraph(said))
     elif rest := sum(not change.aimed for change in changes):
         parts.append(paragraph(f"Of {rest} measures the training did not aim at, none moved."))
     return "".join(parts)
@@ -127,7 +123,7 @@ def _values(model: ModelOutcomes) -> str:
         for measure in outcome.measures():
             estimate = estimate_of(outcome, measure)
             n = estimate.n if estimate else 0
-            rows.append((f"{outcome.suite}: {measure.label}", n, value_text(measure, estimate)))
+            rows.append((measure.full_label, n, value_text(measure, estimate)))
     return table(("suite: measure", "n", model.name), rows)
 
 
@@ -136,5 +132,4 @@ def _is_judged(change: SuiteChange) -> bool:
 
 
 def _row(change: SuiteChange) -> tuple[object, ...]:
-    label = f"{change.measure.suite}: {change.measure.label}"
-    return (label, change.difference.n, *change_cells(change))
+    return (change.measure.full_label, change.difference.n, *change_cells(change))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..pipeline.report_grid import grid_plot, widest
-from ..pipeline.report_plots import COLOURS, MARKERS, draw_plane, new_figure, plot_style, to_svg
+from ..pipeline.report_plane import draw_plane
+from ..pipeline.report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
 from .comparison import Comparison
 from .outcome import OutcomeSpec
 

@@ -81,6 +81,11 @@ class SuiteMeasure:
             parts.append(self.role.replace("_", " "))
         return ", ".join(parts)
 
+    @property
+    def full_label(self) -> str:
+        """With its suite, e.g. `jbb-benign: over-refusal`."""
+        return f"{self.suite}: {self.label}"
+
 
 def measures_of(
     suite: str,

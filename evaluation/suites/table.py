@@ -111,8 +111,8 @@ def comparison_report(
     moved = bleed(changes)
     aims = ", ".join(target.replace("_", " ") for target in targets) or "nothing"
     if moved:
-        words = "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
-        parts.append(Text(f"Moved though the training aimed at {aims}: {words}.", "yellow"))
+        said = f"Moved though the training aimed at {aims}: {moved_words(moved)}."
+        parts.append(Text(said, "yellow"))
     else:
         others = sum(not change.aimed for change in changes)
         parts.append(Text(f"Beside {aims}, none of {others} measures clearly moved."))
@@ -157,6 +157,11 @@ def change_cells(change: SuiteChange) -> tuple[str, str, str, str]:
         moved = f"{change.difference.value:+.2f} [{ends.low:+.2f} to {ends.high:+.2f}]"
         values = (f"{change.before.value:.2f}", f"{change.after.value:.2f}")
     return (*values, moved, p_text(change.p_holm))
+
+
+def moved_words(moved: Sequence[SuiteChange]) -> str:
+    """What moved and which way, one after the other."""
+    return "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}" for c in moved)
 
 
 def visible_text(changes: Sequence[SuiteChange]) -> str:
