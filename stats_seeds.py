@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -108,6 +108,16 @@ def crossed_difference(
     error = math.sqrt(total / (seeds * prompts))
     difference = _t_difference(mean, error, df, seeds)
     return SeedDifference(difference, seeds, sd_seeds, sd_prompts)
+
+
+def bounded(found: SeedDifference, most: float) -> SeedDifference:
+    """The same with its interval cut to [-most, most]: all that such a difference can be.
+
+    A t interval over few seeds may reach further, as from shares it never can.
+    """
+    ends = found.difference.interval
+    interval = Interval(max(-most, ends.low), min(most, ends.high))
+    return replace(found, difference=replace(found.difference, interval=interval))
 
 
 def _t_difference(mean: float, error: float, df: float, n: int) -> Difference:

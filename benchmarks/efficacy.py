@@ -29,7 +29,7 @@ from anlage.pipeline.run import run
 from anlage.pipeline.stage import system_prompt
 from anlage.pipeline.suite_evaluation import Asked, measure_suites
 from anlage.stats import Estimate, Interval
-from anlage.stats_seeds import crossed_difference
+from anlage.stats_seeds import bounded, crossed_difference
 from anlage.study.design import PlannedRun, design
 from anlage.study.results import shared_units
 from rich.console import Console
@@ -130,7 +130,8 @@ def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     seeds, before = values(arm, base, measure)
     if len(seeds) < 2 or len(before) < 2:
         return "–"
-    gap = crossed_difference([before] * len(seeds), seeds).difference
+    found = crossed_difference([before] * len(seeds), seeds)
+    gap = (bounded(found, 1.0) if measure.is_rate else found).difference
     scale = 100 if measure.is_rate else 1
     low, high = scale * gap.interval.low, scale * gap.interval.high
     return f"{scale * gap.value:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..stats import Difference, Interval, holm
+from ..stats import Difference, holm
 from ..stats_equivalence import Equivalence, mean_equivalence
-from ..stats_seeds import SeedDifference, crossed_difference, seed_difference
+from ..stats_seeds import SeedDifference, bounded, crossed_difference, seed_difference
 from .outcome import OutcomeSpec
 from .results import Results, shared_units
 
@@ -104,13 +104,10 @@ def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
 
 
 def _bounded(found: SeedDifference, outcome: OutcomeSpec) -> SeedDifference:
-    """With few seeds a t interval may leave what a difference of shares can be at all."""
+    """Within what a difference of shares, or of differences of shares, can be at all."""
     if not outcome.is_rate:
         return found
-    most = 2.0 if outcome.measure == "separation" else 1.0
-    ends = found.difference.interval
-    interval = Interval(max(-most, ends.low), min(most, ends.high))
-    return replace(found, difference=replace(found.difference, interval=interval))
+    return bounded(found, 2.0 if outcome.measure == "separation" else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
