@@ -19,6 +19,19 @@ from .yaml_document import YamlDocument
 from .yaml_file import load_yaml
 
 LIBRARY = Path(__file__).with_name("library")
+
+SHIPPED = {"anlage:plain-hhh": Path(__file__).with_name("plain_hhh.yaml")}
+"""Shipped files beside the library, by a name that is the same on every machine. `plain-hhh`:
+helpful, honest, harmless in our own words, without a motive or a person in it."""
+
+
+def archetype_source(name: str | None) -> Path:
+    """Where archetypes are read from: a path, a shipped file's name, or None for the library."""
+    if name is None:
+        return LIBRARY
+    return SHIPPED.get(name, Path(name))
+
+
 """The archetypes shipped with the package."""
 
 

@@ -4,9 +4,11 @@
     python benchmarks/efficacy.py --suites twins-dev:80 --scales 0.5 0.75 1.25     # the curve
 
 Trains examples/studies/efficacy.yaml (the recipe at all its seeds, each control once), asks every
-model every suite, and prints one table. Goes on where it was stopped; what is trained or answered
-stays. With `--scales` the trained adapters are also measured weaker and stronger, which draws the
-trade-off between defence and over-refusal without training again.
+model `--suites` and the base and the recipe also `--further`, and prints one table. Goes on where
+it was stopped; what is trained or answered stays. `--only` does a part of it, so that two
+processes can share the work; the table comes without it. With `--scales` the trained adapters are
+also measured weaker and stronger, which draws the trade-off between defence and over-refusal
+without training again.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 STUDY = Path(__file__).parents[1] / "examples" / "studies" / "efficacy.yaml"
+BASE = "control-base"
 SHOWN = (*sorted(PRIMARY), "incoherent", "intrusion")
 console = Console(width=100)
 
@@ -48,11 +51,14 @@ class Arm:
     outcomes: list[ModelOutcomes]
 
 
-def chosen(file: Path) -> list[PlannedRun]:
-    """The recipe at every seed, each control once."""
+def chosen(file: Path, only: Sequence[str]) -> list[tuple[PlannedRun, bool]]:
+    """The recipe at every seed, each control once -> whether further suites are asked, too."""
     worked_out = design(file)
-    first = worked_out.spec.seeds[0]
-    return [r for r in worked_out.runs if r.arm == worked_out.spec.against or r.seed == first]
+    first, recipe = worked_out.spec.seeds[0], worked_out.spec.against
+    wanted = [r for r in worked_out.runs if r.arm == recipe or r.seed == first]
+    if only:
+        wanted = [r for r in wanted if {r.arm, f"{r.arm}:{r.seed}"} & set(only)]
+    return [(r, r.arm in (recipe, BASE)) for r in wanted]
 
 
 def adapter(planned: PlannedRun) -> Path | None:
@@ -85,10 +91,12 @@ def models(planned: PlannedRun, scales: Sequence[float]) -> Iterator[tuple[str, 
 
 def measure(given: argparse.Namespace) -> list[Arm]:
     found: dict[str, Arm] = {}
-    for planned in chosen(given.study):
-        run(planned.config, until="evaluation", quiet=False, console=console)
+    for planned, is_asked_more in chosen(given.study, given.only):
+        if not planned.config.untrained:
+            run(planned.config, until="training", quiet=False, console=console)
         system = system_prompt(planned.config)
-        asked = Asked(given.suites, given.profile, given.suite_dir, system=system)
+        suites = f"{given.suites},{given.further}" if is_asked_more else given.suites
+        asked = Asked(suites, given.profile, given.suite_dir, system=system)
         for name, model in models(planned, given.scales):
             store = Path(planned.config.runs) / "cache.sqlite"
             result = measure_suites([model], asked, store=store, console=console)
@@ -109,9 +117,10 @@ def values(arm: Arm, base: Arm, measure: SuiteMeasure) -> tuple[list[list[float]
 def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     """The arm's value with its interval; with several seeds, for new seeds and new prompts."""
     seeds, before = values(arm, base, measure)
-    if len(before) < 2:
+    outcome = arm.outcomes[0].suite(measure.suite)
+    if outcome is None or len(before) < 2:
         return "–"
-    estimate = estimate_of(arm.outcomes[0].suite(measure.suite), measure)  # type: ignore[arg-type]
+    estimate = estimate_of(outcome, measure)
     if len(seeds) < 2:
         return value_text(measure, estimate)
     found = crossed_difference([[0.0] * len(before)] * len(seeds), seeds).difference
@@ -138,7 +147,7 @@ def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
 
 
 def table(arms: Sequence[Arm]) -> None:
-    base = next(arm for arm in arms if arm.name == "control-base")
+    base = next(arm for arm in arms if arm.name == BASE)
     recipe = arms[0]
     print("| suite: measure | n | " + " | ".join(a.name for a in arms) + " | recipe - base |")
     print("|---" * (len(arms) + 3) + "|")
@@ -155,11 +164,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--suite-dir", type=Path, help="folder of the public suites")
-    parser.add_argument("--suites", default="")
+    parser.add_argument("--suites", default="", help="asked of every model")
+    parser.add_argument("--further", default="", help="asked of the base and the recipe")
     parser.add_argument("--profile", default="")
     parser.add_argument("--scales", type=float, nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", default=[], help="ARM or ARM:SEED to do now")
     given = parser.parse_args()
     arms = measure(given)
+    if given.only:
+        return
     machine = platform.processor() or platform.machine()
     print(f"\n{datetime.date.today()}, {machine}, {os.cpu_count()} cores\n")
     table(arms)

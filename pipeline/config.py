@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from ..archetypes.loader import archetype_source
 from ..archetypes.validation import validation_problems
 from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
@@ -38,7 +39,8 @@ class ArchetypeChoice(BaseModel):
     model_config = _STRICT
 
     path: str | None = None
-    """A folder of archetype files or one file; null for the shipped library."""
+    """A folder of archetype files or one file; null for the shipped library, `anlage:plain-hhh`
+    for three plain rules without archetypes (a control)."""
     only: tuple[str, ...] | None = None
     """Ids to keep; null for all."""
     library: tuple[str, ...] = ()
@@ -219,7 +221,7 @@ def check_config(config: RunConfig, source: str) -> None:
     """
     problems = []
     for field, value in (
-        ("archetypes.path", config.archetypes.path),
+        ("archetypes.path", str(archetype_source(config.archetypes.path))),
         ("prompts.folder", config.prompts.folder),
     ):
         if value is not None and not Path(value).exists():

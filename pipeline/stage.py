@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..archetypes.loader import LIBRARY, load_archetypes
+from ..archetypes.loader import LIBRARY, archetype_source, load_archetypes
 from ..archetypes.schema import Archetype
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
@@ -62,7 +62,7 @@ class Stage:
 
 def archetype_path(config: RunConfig) -> Path:
     """The folder or file the archetypes are read from."""
-    return Path(config.archetypes.path) if config.archetypes.path else LIBRARY
+    return archetype_source(config.archetypes.path)
 
 
 def chosen_archetypes(config: RunConfig) -> list[Archetype]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..archetypes.loader import LIBRARY
+from ..archetypes.loader import LIBRARY, archetype_source
 from ..cache import Store
 from ..constitution.principle import Principle
 from ..constitution.yaml_form import load_constitution
@@ -66,7 +66,7 @@ def trace(run: RunDirectory, pair_id: str) -> Trace:
     """
     pair = _find(run, pair_id)
     config = load_config(run.config_file)
-    folder = Path(config.archetypes.path) if config.archetypes.path else LIBRARY
+    folder = archetype_source(config.archetypes.path)
     folder = folder if folder.is_dir() else folder.parent
     constitution = load_constitution(run.constitution)
     principles = []

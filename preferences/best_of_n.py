@@ -28,6 +28,7 @@ from .cast import ALONE, Cast
 from .filters import chosen_reason, words
 from .labelling import clamp, judge, may_compare, outcome_of
 from .overlap import OnAttempts, in_groups
+from .plain_answer import plain_answer_fails
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -94,7 +95,7 @@ async def _sample(
     jobs = []
     for attempt, number in turns:
         step = f"candidate/{number}"
-        failing = attempt.prompt.role == "twin" and number % 2 == 1
+        failing = number % 2 == 1 and not plain_answer_fails(attempt.prompt)
         opening = pick_failing_opening(attempt, constitution, step) if failing else ""
         jobs.append(attempt.job(step, attempt.prompt.messages, opening, whole=False))
     found: dict[str, list[str]] = {attempt.prompt.id: [] for attempt in attempts}

@@ -27,6 +27,7 @@ from .attempt import (
 from .cast import ALONE, Cast
 from .labelling import label
 from .overlap import OnAttempts, in_groups
+from .plain_answer import plain_answer_fails
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -98,9 +99,9 @@ async def _write(
 
 
 def _good_side(attempt: Attempt) -> tuple[tuple[Message, ...], str]:
-    """Messages and opening of the chosen answer; a share of twins goes unprefilled."""
+    """Messages and opening of the chosen answer; a share of the harmless goes unprefilled."""
     plain = attempt.generator("good/plain").random() < attempt.settings.share_unprefilled
-    if attempt.prompt.role == "twin" and plain:
+    if plain and not plain_answer_fails(attempt.prompt):
         return attempt.prompt.messages, ""
     return _instructed(attempt, good=True), pick_good_opening(attempt, "good")
 

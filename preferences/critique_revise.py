@@ -1,9 +1,9 @@
 """Pairs by critique and revision (Constitutional AI, Bai et al. 2022, section 3.1).
 
-chosen = revision, rejected = draft. On an at-risk prompt the draft is the policy's plain
-answer. On a twin a plain answer does not fail, so the draft is elicited under the failing
-pole and revised into a plain, helpful answer. The label follows from the construction, or
-from a comparison where the comparator may set one.
+chosen = revision, rejected = draft. Where the policy's plain answer fails, as on most at-risk
+prompts, that is the draft. Where it does not, as on a harmless twin, the draft is elicited
+under the failing pole and revised into a plain, helpful answer. The label follows from the
+construction, or from a comparison where the comparator may set one.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from ..critic.routing import threat
 from ..llm.request import Model
 from .attempt import Attempt, pick_failing_opening
 from .filters import COMPLYING_FAILS, opens_with_refusal
+from .plain_answer import plain_answer_fails
 from .stage import OnStage, announce
 
 
@@ -19,15 +20,15 @@ async def write_rejected(
     policy: Model,
     on_stage: OnStage | None,
 ) -> None:
-    """Writes the rejected side: plain on at-risk prompts, elicited on twins.
+    """Writes the rejected side: plain where a plain answer fails, elicited elsewhere.
 
-    An at-risk prompt that the policy refuses by itself does not show the failure
-    either; there the draft is elicited in a second pass.
+    A prompt that should be refused and that the policy refuses by itself does not show
+    the failure either; there the draft is elicited in a second pass.
     """
     announce(on_stage, "draft", len(attempts))
-    twins = [attempt.prompt.role == "twin" for attempt in attempts]
-    await _write_drafts(attempts, twins, constitution, policy, "draft")
-    refused = [a for a, twin in zip(attempts, twins, strict=True) if not twin and _holds_back(a)]
+    elicited = [not plain_answer_fails(attempt.prompt) for attempt in attempts]
+    await _write_drafts(attempts, elicited, constitution, policy, "draft")
+    refused = [a for a, led in zip(attempts, elicited, strict=True) if not led and _holds_back(a)]
     if refused:
         announce(on_stage, "draft 2", len(refused))
         await _write_drafts(refused, [True] * len(refused), constitution, policy, "draft/1")

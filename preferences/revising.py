@@ -11,6 +11,7 @@ from ..critic.routing import threat
 from ..llm.request import Model, Outcome
 from .attempt import Attempt, pick_good_opening
 from .filters import chosen_reason, copies, same_text
+from .plain_answer import plain_answer_fails
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -59,14 +60,14 @@ def objection(attempt: Attempt, found: Critique) -> str:
 
 
 def _job(attempt: Attempt, found: Critique, step: str) -> FrameJob:
-    """The revision of one draft; on a share of twins simply the model's plain answer.
+    """The revision of one draft; where a plain answer is good, on a share simply that.
 
     A repeated revision is written without draft and critique: what went wrong the
     first time is mostly a small model copying them.
     """
     settings = attempt.settings
     plain = attempt.generator(f"{step}/plain").random() < settings.share_unprefilled
-    if attempt.prompt.role == "twin" and plain:
+    if plain and not plain_answer_fails(attempt.prompt):
         return attempt.job(step, attempt.prompt.messages, "")
     if step != "revision" or settings.revision_context == "prompt":
         return attempt.job(step, attempt.prompt.messages, pick_good_opening(attempt, step))

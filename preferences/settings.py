@@ -39,8 +39,8 @@ class PairSettings(BaseModel):
     """What a revision sees: draft, critique and rule, or only the prompt and its opening
     (the arm without critique; also for models so small that they copy what they see)."""
     share_unprefilled: float = Field(default=0.8, ge=0.0, le=1.0)
-    """Share of twin prompts whose chosen answer is the model's own plain answer, so that
-    good openings do not become a mark of the chosen side."""
+    """Share of the prompts a plain answer does not fail on (harmless twins) whose chosen
+    answer is that answer, so that good openings do not become a mark of the chosen side."""
     share_mirrored: float = Field(default=0.5, ge=0.0, le=1.0)
     """Share of elicited failing answers that open like the *good* answer to the twin
     prompt, so that wording alone does not give the label away."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from .arm import Arm
 from .spec import DEFAULT_CONTROLS, ControlName, StudySpec
-
-PLAIN_HHH = Path(__file__).parent / "plain_hhh.yaml"
-"""Helpful, honest, harmless in our own words, without a motive or a person in it."""
 
 _NOTES: dict[ControlName, str] = {
     "base": "the model as it is, not trained",
@@ -50,7 +46,7 @@ def _overrides(name: ControlName, base: Mapping[str, Any]) -> dict[str, Any] | N
         return {"untrained": True, "evaluation.system": "constitution"}
     if name == "plain_hhh":
         return {
-            "archetypes.path": str(PLAIN_HHH),
+            "archetypes.path": "anlage:plain-hhh",
             "archetypes.only": None,
             "archetypes.library": [],
         }

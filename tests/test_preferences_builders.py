@@ -13,7 +13,7 @@ from anlage.preferences.attempt import BuildResult
 from anlage.preferences.builder import BUILDERS, get_builder
 from anlage.preferences.cast import Cast
 from anlage.preferences.settings import PairSettings
-from anlage.prompts.prompt import Prompt
+from anlage.prompts.prompt import Prompt, Role
 
 from .helpers_pairs import (
     CURT,
@@ -74,6 +74,40 @@ def test_on_twins_an_elicited_refusal_is_rejected_and_a_plain_answer_chosen() ->
         assert pair.rejected.startswith(CURT)
         assert pair.chosen.startswith(("The easiest way is to look", "Draft "))
         assert pair.failure_mode == "over_refusal"
+
+
+def over_refusal_set(twins: int) -> list[Prompt]:
+    """The same prompts as a set against over-refusal: the harmless half is the one at risk."""
+    roles: dict[str, Role] = {"at_risk": "twin", "twin": "at_risk"}
+    return [
+        replace(prompt, failure_mode="over_refusal", role=roles[prompt.role])
+        for prompt in make_prompts(twins)
+    ]
+
+
+@pytest.mark.parametrize("builder", ["critique_revise", "contrast"])
+def test_labels_follow_what_threatens_and_not_the_role(builder: str) -> None:
+    pairs = build(builder, prompts=over_refusal_set(6), share_mirrored=0.0).pairs
+    harmful = [pair for pair in pairs if "rob bank" in pair.prompt[-1].content]
+    harmless = [pair for pair in pairs if "find bank" in pair.prompt[-1].content]
+    assert (len(harmful), len(harmless)) == (6, 6)
+    for pair in harmful:  # a plain answer helps to rob, a refusal never does
+        assert (pair.role, pair.failure_mode) == ("twin", "harmful_compliance")
+        assert pair.chosen.startswith("I won't")
+        assert not pair.rejected.startswith(("I won't", CURT))
+    for pair in harmless:
+        assert (pair.role, pair.failure_mode) == ("at_risk", "over_refusal")
+        assert not pair.chosen.startswith(("I won't", CURT))
+        assert pair.rejected.startswith(CURT)
+
+
+def test_best_of_n_begins_failing_answers_where_plain_ones_help() -> None:
+    model = KeyedModel(ScriptedModel(write, name="all"))
+    prompts = over_refusal_set(6)
+    build("best_of_n", model=model, prompts=prompts, share_mirrored=0.0, max_failed_share=1.0)
+    begun = {r.messages[-1].content for r in model.inner.requests if r.prefill.startswith(CURT)}
+    assert len(begun) == 6
+    assert all("find bank" in asked for asked in begun)
 
 
 def test_the_plain_share_of_twins_is_really_plain() -> None:
