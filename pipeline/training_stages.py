@@ -102,9 +102,8 @@ def _execute(context: Context, unit: Unit) -> str:
     try:
         result = _train(context, unit, training)
     except (RunDirectoryError, ReferenceMismatchError):
-        if is_plain(config):
-            raise
-        # It holds what an earlier state of this run trained: kept, but out of the way.
+        # It holds what an earlier state of this run trained, such as before an archetype was
+        # edited: kept, but out of the way.
         old = run / f"{unit.folder}.old"
         shutil.rmtree(old, ignore_errors=True)
         (run / unit.folder).rename(old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from anlage.archetypes.loader import LIBRARY
 from anlage.cache import Store
 from anlage.errors import ConfigurationError, RunDirectoryError
-from anlage.pipeline.config import RunConfig, resolved_text
+from anlage.pipeline.config import ArchetypeChoice, RunConfig, resolved_text
 from anlage.pipeline.run import Run, run
 from anlage.pipeline.run_directory import RunDirectory, locked
 from anlage.pipeline.trace import trace
@@ -73,6 +75,26 @@ def test_only_what_changed_runs_again(finished: tuple[RunConfig, Run]) -> None:
     second = run(config)
     assert set(second.skipped) == {"constitution", "calibration", "pairs", "training", "report"}
     assert second.calls == 0  # the store still has every answer
+
+
+def test_after_an_archetype_was_edited_the_same_command_trains_anew(
+    model: Path, tmp_path: Path
+) -> None:
+    archetypes = tmp_path / "archetypes"
+    archetypes.mkdir()
+    for name in ("guardian", "explorer"):
+        shutil.copy(LIBRARY / f"{name}.yaml", archetypes)
+    config = tiny_run_config(tmp_path / "runs", model)
+    config = config.model_copy(update={"archetypes": ArchetypeChoice(path=str(archetypes))})
+    first = run(config, until="training")
+    before = (first.path / "30_pairs.jsonl").read_bytes()
+    file = archetypes / "guardian.yaml"
+    file.write_text(file.read_text().replace("I won't", "I will not"))
+    again = run(config, until="training")
+    assert "training" not in again.skipped
+    assert (again.path / "30_pairs.jsonl").read_bytes() != before
+    assert (again.path / "40_training" / "adapter").is_dir()
+    assert (again.path / "40_training.old" / "adapter").is_dir()
 
 
 def test_the_resolved_config_runs_again(finished: tuple[RunConfig, Run]) -> None:

@@ -13,6 +13,9 @@ SIZES = {
     ("train", "harm"): 120,
     ("dev", "harm"): 40,
     ("test", "harm"): 40,
+    ("train", "harm_tasks"): 48,
+    ("dev", "harm_tasks"): 10,
+    ("test", "harm_tasks"): 10,
     ("train", "sycophancy"): 16,
     ("train", "hallucination"): 16,
     ("dev", "sycophancy"): 8,
@@ -22,6 +25,7 @@ SIZES = {
 }
 MODES = {
     "harm": "harmful_compliance",
+    "harm_tasks": "harmful_compliance",
     "sycophancy": "sycophancy",
     "hallucination": "hallucination",
 }

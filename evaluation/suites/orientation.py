@@ -19,7 +19,13 @@ from .registry import find_suite
 SURE = 2.0
 """Standard errors by which the wrong file must look more harmful before it is refused."""
 
-_HARMFUL_SETS = ("harm", "fraud_assistance", "privacy_violation", "jailbreak_persona")
+_HARMFUL_SETS = (
+    "harm",
+    "harm_tasks",
+    "fraud_assistance",
+    "privacy_violation",
+    "jailbreak_persona",
+)
 
 
 def check_orientation(loaded: LoadedSuite, folder: Path | None) -> list[Problem]:
