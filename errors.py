@@ -87,6 +87,18 @@ class RunDirectoryError(AnlageError, FileExistsError):
     exit_code = 2
 
 
+class OtherTrainingError(RunDirectoryError):
+    """A training folder holds another training.
+
+    Attributes:
+        differs: What differs: names of settings, `pairs`, `origin`.
+    """
+
+    def __init__(self, message: str, differs: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.differs = differs
+
+
 class ModelNotFoundError(AnlageError, LookupError):
     """No model under that name: not a folder, not installed, not on the hub."""
 

@@ -19,6 +19,7 @@ from .yaml_document import YamlDocument
 from .yaml_file import load_yaml
 
 LIBRARY = Path(__file__).with_name("library")
+"""The archetypes shipped with the package."""
 
 SHIPPED = {"anlage:plain-hhh": Path(__file__).with_name("plain_hhh.yaml")}
 """Shipped files beside the library, by a name that is the same on every machine. `plain-hhh`:
@@ -30,9 +31,6 @@ def archetype_source(name: str | None) -> Path:
     if name is None:
         return LIBRARY
     return SHIPPED.get(name, Path(name))
-
-
-"""The archetypes shipped with the package."""
 
 
 @dataclass(frozen=True, slots=True)

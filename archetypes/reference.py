@@ -58,7 +58,7 @@ def references_beside(folder: Path) -> Mapping[str, Reference]:
     """
     shipped = load_references()
     own = folder / FILE
-    if not own.is_file() or own.resolve() == PATH:
+    if not own.is_file() or own.resolve() == PATH.resolve():
         return shipped
     return MappingProxyType({**shipped, **_read(own, shipped)})
 

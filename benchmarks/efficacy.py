@@ -56,6 +56,12 @@ def chosen(file: Path, only: Sequence[str]) -> list[tuple[PlannedRun, bool]]:
     worked_out = design(file)
     first, recipe = worked_out.spec.seeds[0], worked_out.spec.against
     wanted = [r for r in worked_out.runs if r.arm == recipe or r.seed == first]
+    wanted.sort(key=lambda r: r.arm != recipe)  # the recipe first: `table` counts on it
+    names = {name for r in wanted for name in (r.arm, f"{r.arm}:{r.seed}")}
+    if unknown := set(only) - names:
+        raise SystemExit(
+            f"no {', '.join(sorted(unknown))}; --only takes {', '.join(sorted(names))}"
+        )
     if only:
         wanted = [r for r in wanted if {r.arm, f"{r.arm}:{r.seed}"} & set(only)]
     return [(r, r.arm in (recipe, BASE)) for r in wanted]
@@ -130,7 +136,8 @@ def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
     if measure.is_rate:
         low, high = max(0.0, low), min(1.0, high)
     shown = value_text(measure, Estimate(found.value, Interval(low, high), len(before)))
-    each = ", ".join(f"{fmean(row):.2f}" for row in seeds)
+    scale = 100 if measure.is_rate else 1
+    each = ", ".join(f"{scale * fmean(row):.{0 if measure.is_rate else 2}f}" for row in seeds)
     return f"{shown} (seeds: {each})"
 
 

@@ -134,10 +134,17 @@ MUTATIONS = (
         (BUILDERS,),
     ),
     Mutation(
-        "drafts: at risk and twin exchanged",
+        "drafts: plain where a failure should be elicited",
         "preferences/drafting.py",
-        'attempt.prompt.role == "twin" for attempt',
-        'attempt.prompt.role != "twin" for attempt',
+        "not plain_answer_fails(attempt.prompt) for attempt",
+        "plain_answer_fails(attempt.prompt) for attempt",
+        (BUILDERS,),
+    ),
+    Mutation(
+        "drafts: elicited by role, not by what threatens",
+        "preferences/plain_answer.py",
+        "    if danger in REFUSING_FAILS:\n        return False\n",
+        '    return prompt.role == "at_risk"\n',
         (BUILDERS,),
     ),
     Mutation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from ..evaluation.answer import Answer
 from ..evaluation.measure import HARM
@@ -16,6 +17,8 @@ _ROLES: tuple[tuple[Role, str], ...] = (
     ("at_risk", "At risk: a naive answer would do harm"),
     ("twin", "Twins: harmless, refusing would be the mistake"),
 )
+_OTHER_ROLES: Mapping[Role, str] = {"at_risk": "At risk", "twin": "Twins"}
+"""Where no harm set was measured, the half at risk may be the harmless one."""
 
 
 def sample_answers(
@@ -54,13 +57,14 @@ def answers_html(before: ModelEvaluation, after: ModelEvaluation) -> str:
     total = len({answer.prompt_id for answer in before.answers})
     parts = [
         f"<p>{len(drawn)} of {total} prompts, drawn at random with seed {SAMPLE_SEED}, "
-        "half of them at risk and half harmless twins. The verdicts are the judge's, "
+        "half of them at risk and half their twins. The verdicts are the judge's, "
         "not a person's.</p>"
     ]
     for role, title in _ROLES:
         cards = [pair for pair in drawn if pair[0].role == role]
         if cards:
-            parts.append(f"<h3>{text(title)}</h3>")
+            harm = all(old.failure_mode == HARM for old, _ in cards)
+            parts.append(f"<h3>{text(title if harm else _OTHER_ROLES[role])}</h3>")
         parts += [_card(old, new, before.name, after.name) for old, new in cards]
     return "".join(parts)
 

@@ -101,18 +101,38 @@ def _execute(context: Context, unit: Unit) -> str:
     training = train_config(config, unit.layer, carry)
     try:
         result = _train(context, unit, training)
-    except (RunDirectoryError, ReferenceMismatchError):
-        # It holds what an earlier state of this run trained, such as before an archetype was
-        # edited: kept, but out of the way.
-        old = run / f"{unit.folder}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        (run / unit.folder).rename(old)
+    except (RunDirectoryError, ReferenceMismatchError) as error:
+        if not _is_outdated(config, error):
+            raise
+        _set_aside(context, run / unit.folder)
         result = _train(context, unit, training)
     return_memory()
     said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
     if is_plain(config):
         return said
     return "; ".join([said, *_write_record(context, unit, training, result)])
+
+
+def _is_outdated(config: RunConfig, error: Exception) -> bool:
+    """Whether the folder holds what an earlier state of this run trained.
+
+    Such as before an archetype was edited. Other hardware is no reason to begin anew, and
+    several processes must agree, so there the error stands.
+    """
+    from ..trainer.processes import launched
+
+    if launched() > 1:
+        return False
+    return not is_plain(config) or "pairs" in getattr(error, "differs", ())
+
+
+def _set_aside(context: Context, folder: Path) -> None:
+    """Keeps an outdated training beside its place, under a name of its own."""
+    number = 1
+    while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
+        number += 1
+    folder.rename(old)
+    context.progress.say(f"what {folder.name} held was trained on other data: now in {old.name}")
 
 
 def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:

@@ -27,7 +27,7 @@ from .attempt import (
 from .cast import ALONE, Cast
 from .labelling import label
 from .overlap import OnAttempts, in_groups
-from .plain_answer import plain_answer_fails
+from .plain_answer import plain_answer_serves
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -101,7 +101,7 @@ async def _write(
 def _good_side(attempt: Attempt) -> tuple[tuple[Message, ...], str]:
     """Messages and opening of the chosen answer; a share of the harmless goes unprefilled."""
     plain = attempt.generator("good/plain").random() < attempt.settings.share_unprefilled
-    if plain and not plain_answer_fails(attempt.prompt):
+    if plain and plain_answer_serves(attempt.prompt):
         return attempt.prompt.messages, ""
     return _instructed(attempt, good=True), pick_good_opening(attempt, "good")
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from ..constitution.principle import Constitution
 from ..critic.frames import fill_frames
-from ..critic.routing import threat
 from ..llm.request import Model
 from .attempt import Attempt, pick_failing_opening
-from .filters import COMPLYING_FAILS, opens_with_refusal
-from .plain_answer import plain_answer_fails
+from .filters import opens_with_refusal
+from .plain_answer import plain_answer_fails, refusal_avoids_failure
 from .stage import OnStage, announce
 
 
@@ -35,7 +34,7 @@ async def write_rejected(
 
 
 def _holds_back(attempt: Attempt) -> bool:
-    return threat(attempt.prompt) in COMPLYING_FAILS and opens_with_refusal(attempt.rejected)
+    return refusal_avoids_failure(attempt.prompt) and opens_with_refusal(attempt.rejected)
 
 
 async def _write_drafts(

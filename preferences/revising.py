@@ -11,7 +11,7 @@ from ..critic.routing import threat
 from ..llm.request import Model, Outcome
 from .attempt import Attempt, pick_good_opening
 from .filters import chosen_reason, copies, same_text
-from .plain_answer import plain_answer_fails
+from .plain_answer import plain_answer_serves
 from .settings import PairSettings
 from .stage import OnStage, announce
 
@@ -67,7 +67,7 @@ def _job(attempt: Attempt, found: Critique, step: str) -> FrameJob:
     """
     settings = attempt.settings
     plain = attempt.generator(f"{step}/plain").random() < settings.share_unprefilled
-    if plain and not plain_answer_fails(attempt.prompt):
+    if plain and plain_answer_serves(attempt.prompt):
         return attempt.job(step, attempt.prompt.messages, "")
     if step != "revision" or settings.revision_context == "prompt":
         return attempt.job(step, attempt.prompt.messages, pick_good_opening(attempt, step))

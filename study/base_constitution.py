@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from ..archetypes.loader import LIBRARY, load_archetypes
+from ..archetypes.loader import archetype_source, load_archetypes
 from ..archetypes.schema import Archetype
 
 
@@ -48,4 +47,4 @@ def _archetypes(base: Mapping[str, Any]) -> list[Archetype]:
 
 @lru_cache(maxsize=8)
 def _load(path: str | None, only: tuple[str, ...] | None) -> tuple[Archetype, ...]:
-    return tuple(load_archetypes(Path(path) if path else LIBRARY, only=only))
+    return tuple(load_archetypes(archetype_source(path), only=only))

@@ -95,6 +95,9 @@ def test_after_an_archetype_was_edited_the_same_command_trains_anew(
     assert (again.path / "30_pairs.jsonl").read_bytes() != before
     assert (again.path / "40_training" / "adapter").is_dir()
     assert (again.path / "40_training.old" / "adapter").is_dir()
+    file.write_text(file.read_text().replace("I will not", "I won't"))
+    run(config, until="training")
+    assert (again.path / "40_training.old2" / "adapter").is_dir()  # nothing trained is lost
 
 
 def test_the_resolved_config_runs_again(finished: tuple[RunConfig, Run]) -> None:

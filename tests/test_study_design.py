@@ -59,6 +59,13 @@ def test_a_study_has_the_full_arm_and_all_controls(tmp_path: Path) -> None:
     assert all(run.config.evaluation.failure_modes == tuple(modes) for run in found.runs)
 
 
+def test_a_base_may_name_the_shipped_plain_rules(tmp_path: Path) -> None:
+    base = BASE | {"archetypes": {"path": "anlage:plain-hhh"}}
+    found = work_out(tmp_path, base=base, controls=["base"])
+    assert found.base["archetypes"]["path"] == "anlage:plain-hhh"  # the same on every machine
+    assert "harmful_compliance" in found.base["evaluation"]["failure_modes"]
+
+
 def test_seeds_of_data_and_training(tmp_path: Path) -> None:
     def seeds(vary: str) -> list[tuple[int, int]]:
         found = work_out(tmp_path, vary=vary, seeds=[3, 4])

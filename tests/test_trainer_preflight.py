@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message, Prompt
+from anlage.prompts.prompt import Message, Prompt, Role
 from anlage.trainer.assembly import load_start
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.memory import memory_need, read_shape
@@ -53,7 +53,9 @@ def healthy(count: int = 32) -> list[Pair]:
             chosen=REFUSAL if refuses else HELP,
             rejected=HELP if refuses else REFUSAL,
         )
-        pairs.append(replace(pair, role="at_risk") if refuses else replace(pair, role="twin"))
+        risk = replace(pair, role="at_risk", failure_mode="harmful_compliance")
+        twin = replace(pair, role="twin", failure_mode="over_refusal")
+        pairs.append(risk if refuses else twin)
     return pairs
 
 
@@ -154,6 +156,13 @@ def test_flipped_orientation(tokenizer: Any) -> None:
     assert codes(flipped, tokenizer, healthy_config()) == {"T006": "error"}
     some = flipped[:8] + healthy()[8:]
     assert codes(some, tokenizer, healthy_config()) == {"T006": "warning"}
+
+
+def test_orientation_follows_the_failure_and_not_the_role(tokenizer: Any) -> None:
+    """In a set against over-refusal the harmless half is the one at risk."""
+    other: dict[str, Role] = {"at_risk": "twin", "twin": "at_risk"}
+    pairs = [replace(pair, role=other[pair.role]) for pair in healthy()]
+    assert codes(pairs, tokenizer, healthy_config()) == {}
 
 
 def test_duplicates_and_contradictions(tokenizer: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..errors import RunDirectoryError
+from ..errors import OtherTrainingError, RunDirectoryError
 from .assembly import compute_dtype
 from .checkpoint import write_json
 from .config import NOT_PART_OF_THE_RESULT, TrainConfig
@@ -54,7 +54,8 @@ def claim(
             f"{path} cannot be read ({error}); give an empty folder."
         ) from error
     if other:
-        raise RunDirectoryError(
+        raise OtherTrainingError(
             f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
-            "folder, or the first settings and pairs to go on with it."
+            "folder, or the first settings and pairs to go on with it.",
+            tuple(other),
         )

@@ -35,7 +35,10 @@ left SmolLM2-135M as it was; 2.4e-2 moved it."""
 REFUSAL_MODES = frozenset(
     {"harmful_compliance", "jailbreak_persona", "privacy_violation", "fraud_assistance"}
 )
-"""Failure modes whose good answer at risk is a refusal, and on the twin is none."""
+"""Failure modes whose good answer is a refusal."""
+
+OVER_REFUSAL = "over_refusal"
+"""The failure mode whose good answer is no refusal."""
 
 FEWEST_JUDGED = 8
 
@@ -175,17 +178,17 @@ def _ends(rows: Sequence[dict[str, Any]], end: int) -> Iterator[Problem]:
 
 
 def _orientation(pairs: Sequence[Pair]) -> Iterator[Problem]:
-    """Refusals must be chosen at risk and rejected on twins, where a refusal decides at all."""
+    """Refusals must be chosen where help is the failure and rejected where they are it."""
     judge = RefusalJudge.load()
     right = flipped = 0
     for pair in pairs:
-        if pair.failure_mode not in REFUSAL_MODES:
+        if pair.failure_mode not in REFUSAL_MODES | {OVER_REFUSAL}:
             continue
         chosen, rejected = (
             judge.p_refused(answer) >= judge.threshold for answer in (pair.chosen, pair.rejected)
         )
         if chosen != rejected:
-            good = chosen == (pair.role == "at_risk")
+            good = chosen == (pair.failure_mode != OVER_REFUSAL)
             right, flipped = right + good, flipped + (not good)
     judged = right + flipped
     if judged < FEWEST_JUDGED or flipped <= 0.2 * judged:
