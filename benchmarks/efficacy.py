@@ -167,6 +167,23 @@ def table(arms: Sequence[Arm]) -> None:
                 print(f"| {' | '.join(row)} |")
 
 
+def against_controls(arms: Sequence[Arm]) -> None:
+    """Recipe minus each other arm on the suites all were asked, in points."""
+    base = next(arm for arm in arms if arm.name == BASE)
+    everywhere = [
+        one
+        for outcome in base.outcomes[0].suites
+        for one in outcome.measures()
+        if one.name in ("defended", "over_refusal")
+        and all(arm.outcomes[0].suite(one.suite) is not None for arm in arms)
+    ]
+    print("\n| recipe minus | " + " | ".join(one.full_label for one in everywhere) + " |")
+    print("|---" * (len(everywhere) + 1) + "|")
+    for arm in arms[1:]:
+        cells = [change(arms[0], arm, one) for one in everywhere]
+        print(f"| {arm.name} | {' | '.join(cells)} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, default=STUDY)
@@ -183,6 +200,7 @@ def main() -> None:
     machine = platform.processor() or platform.machine()
     print(f"\n{datetime.date.today()}, {machine}, {os.cpu_count()} cores\n")
     table(arms)
+    against_controls(arms)
 
 
 if __name__ == "__main__":
