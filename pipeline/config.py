@@ -39,8 +39,7 @@ class ArchetypeChoice(BaseModel):
     model_config = _STRICT
 
     path: str | None = None
-    """A folder of archetype files or one file; null for the shipped library, `anlage:plain-hhh`
-    for three plain rules without archetypes (a control)."""
+    """A folder or file of archetypes; null: the library; `anlage:plain-hhh`: plain rules."""
     only: tuple[str, ...] | None = None
     """Ids to keep; null for all."""
     library: tuple[str, ...] = ()

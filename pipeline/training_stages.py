@@ -16,6 +16,7 @@ from .effect import conditions_of, is_plain, train_config
 from .files import hash_path, write_json
 from .gather import GATHERED, gather, last_weights
 from .memory import return_memory
+from .outdated import is_outdated, set_aside
 from .stage import Context, Stage, hash_data, hash_labelled, probe_pairs
 from .unit import RECORD, Unit, read_record, units_of, weights_in
 from .unit_data import earlier_lessons, earlier_pairs, lessons_for, pairs_for, with_replay
@@ -102,37 +103,15 @@ def _execute(context: Context, unit: Unit) -> str:
     try:
         result = _train(context, unit, training)
     except (RunDirectoryError, ReferenceMismatchError) as error:
-        if not _is_outdated(config, error):
+        if not is_outdated(config, error):
             raise
-        _set_aside(context, run / unit.folder)
+        set_aside(run / unit.folder, context.progress)
         result = _train(context, unit, training)
     return_memory()
     said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
     if is_plain(config):
         return said
     return "; ".join([said, *_write_record(context, unit, training, result)])
-
-
-def _is_outdated(config: RunConfig, error: Exception) -> bool:
-    """Whether the folder holds what an earlier state of this run trained.
-
-    Such as before an archetype was edited. Other hardware is no reason to begin anew, and
-    several processes must agree, so there the error stands.
-    """
-    from ..trainer.processes import launched
-
-    if launched() > 1:
-        return False
-    return not is_plain(config) or "pairs" in getattr(error, "differs", ())
-
-
-def _set_aside(context: Context, folder: Path) -> None:
-    """Keeps an outdated training beside its place, under a name of its own."""
-    number = 1
-    while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
-        number += 1
-    folder.rename(old)
-    context.progress.say(f"what {folder.name} held was trained on other data: now in {old.name}")
 
 
 def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
