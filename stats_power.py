@@ -94,7 +94,7 @@ def smallest_visible_change(
     if n < 1 or not 0 <= before <= 1 or not 0 <= correlation <= 1:
         raise ValueError(f"needs n >= 1, rate and phi in [0, 1]: {n}, {before}, {correlation}")
     sign = 1 if before <= 0.5 else -1
-    room = round(1000 * (1 - before if sign > 0 else before))
+    room = math.floor(1000 * (1 - before if sign > 0 else before))  # never past 0 or 1
     low, high = 0, room
     if _power_at(n, before, before + sign * room / 1000, correlation, alpha) < power:
         return Visible(n, before, None, power)

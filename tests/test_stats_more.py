@@ -160,6 +160,14 @@ def test_power_rises_with_n_and_stays_at_the_level_without_a_change() -> None:
     assert mcnemar_power(97, 0.0, 0.0) == 0.0
 
 
+def test_every_rate_that_prompts_can_give_has_a_smallest_visible_change() -> None:
+    for n in (30, 97):
+        for hits in range(n + 1):  # 8 of 97 once led past 1
+            found = smallest_visible_change(n, hits / n, correlation=0.5)
+            assert found.change is not None
+            assert 0 < found.change <= max(hits, n - hits) / n
+
+
 def test_the_smallest_visible_change_is_visible_and_a_smaller_one_is_not() -> None:
     found = smallest_visible_change(97, 0.05)
     assert found.change is not None

@@ -62,7 +62,7 @@ def value_table(evaluation: SuiteEvaluation) -> Table:
     """One row per suite and measure, one column per model."""
     table = Table(title_justify="left")
     for column in ("suite", "measure", "n"):
-        table.add_column(column, justify="right" if column == "n" else "left")
+        table.add_column(column, justify="right" if column == "n" else "left", overflow="fold")
     for model in evaluation.models:
         table.add_column(Text(model.name), justify="right")
     names = dict.fromkeys(outcome.suite for model in evaluation.models for outcome in model.suites)
@@ -95,7 +95,7 @@ def comparison_report(
     changes = suite_changes(before, after, targets=targets)
     table = Table(title=Text(f"{before.name} → {after.name}"), title_justify="left")
     for column in ("suite", "measure"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("n", "before", "after", "change [95%]", "p"):
         table.add_column(column, justify="right")
     suite = ""
@@ -127,7 +127,7 @@ def gates_table(results: Sequence[GateResult]) -> Table:
     """One row per gate and model."""
     table = Table(title="gates", title_justify="left")
     for column in ("model", "suite", "metric", "found", ""):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for result in results:
         cells = (result.model, result.gate.suite, result.gate.metric, result.text)
         verdict = Text("kept", "green") if result.passed else Text("BROKEN", "bold red")
