@@ -89,7 +89,8 @@ def table_row(name: str, rows: Sequence[Row], found: Sequence[bool]) -> str:
     f1 = 2 * right / max(1, precision.n + recall.n)
     low, high = f1_interval(sure)
     cells = [
-        f"{r.value:.2f} [{r.interval.low:.2f}, {r.interval.high:.2f}]" for r in (precision, recall)
+        f"{r.value:.2f} [{r.interval.low:.2f}, {r.interval.high:.2f}]" if r.n else "–"
+        for r in (precision, recall)
     ]
     f1_text = f"{f1:.3f} [{low:.2f}, {high:.2f}]"
     held = f"{sum(partial)}/{len(partial)}" if partial else "none"
