@@ -143,7 +143,7 @@ MUTATIONS = (
     Mutation(
         "drafts: elicited by role, not by what threatens",
         "preferences/plain_answer.py",
-        "    if danger in REFUSING_FAILS:\n        return False\n",
+        "    if danger in REFUSING_FAILS | _DEFYING:\n        return False\n",
         '    return prompt.role == "at_risk"\n',
         (BUILDERS,),
     ),
