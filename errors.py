@@ -94,8 +94,8 @@ class OtherTrainingError(RunDirectoryError):
         differs: What differs: names of settings, `pairs`, `origin`.
     """
 
-    def __init__(self, message: str, differs: tuple[str, ...]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, differs: tuple[str, ...] = ()) -> None:
+        super().__init__(message)  # picklable: the message rebuilds it, its state the rest
         self.differs = differs
 
 

@@ -28,4 +28,4 @@ def set_aside(folder: Path, progress: StageProgress) -> None:
     while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
         number += 1
     folder.rename(old)
-    progress.say(f"what {folder.name} held was trained on other data: now in {old.name}")
+    progress.say(f"{folder.name} held an earlier state of this run, kept as {old.name}")

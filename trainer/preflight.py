@@ -12,6 +12,7 @@ import torch
 from ..errors import Problem, Severity, TrainingError
 from ..evaluation.judge import RefusalJudge
 from ..llm.loading import best_dtype
+from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair
 from ..prompts.prompt import Message, Prompt
 from ..prompts.similarity import content, near_duplicates, words
@@ -31,11 +32,6 @@ MOST_LEFT_OUT = 0.05
 LEAST_TRAVEL = {"lora": 4e-3, "qlora": 4e-3, "full": 2e-5}
 """Sum of the rates of all steps: about the farthest AdamW moves one weight. LoRA at 1.4e-3
 left SmolLM2-135M as it was; 2.4e-2 moved it."""
-
-REFUSAL_MODES = frozenset(
-    {"harmful_compliance", "jailbreak_persona", "privacy_violation", "fraud_assistance"}
-)
-"""Failure modes whose good answer is a refusal."""
 
 OVER_REFUSAL = "over_refusal"
 """The failure mode whose good answer is no refusal."""
@@ -182,7 +178,7 @@ def _orientation(pairs: Sequence[Pair]) -> Iterator[Problem]:
     judge = RefusalJudge.load()
     right = flipped = 0
     for pair in pairs:
-        if pair.failure_mode not in REFUSAL_MODES | {OVER_REFUSAL}:
+        if pair.failure_mode not in COMPLYING_FAILS | {OVER_REFUSAL}:
             continue
         chosen, rejected = (
             judge.p_refused(answer) >= judge.threshold for answer in (pair.chosen, pair.rejected)
