@@ -10,11 +10,11 @@ from types import MappingProxyType
 from ..errors import ArchetypeError, Problem
 from .yaml_file import load_yaml
 
-PATH = Path(__file__).with_name("cues.yaml")
+CUES = Path(__file__).with_name("cues.yaml")
 
 
 @cache
-def load_cues(path: Path = PATH) -> Mapping[str, str]:
+def load_cues(path: Path = CUES) -> Mapping[str, str]:
     """Cue id -> when it is present, in file order; read once per process.
 
     Raises:

@@ -12,7 +12,7 @@ from ..errors import ArchetypeError, Problem
 from .validation import suggestion
 from .yaml_file import load_yaml
 
-PATH = Path(__file__).with_name("failure_modes.yaml")
+FAILURE_MODES = Path(__file__).with_name("failure_modes.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FailureMode:
 
 
 @cache
-def load_failure_modes(path: Path = PATH) -> Mapping[str, FailureMode]:
+def load_failure_modes(path: Path = FAILURE_MODES) -> Mapping[str, FailureMode]:
     """All failure modes by id, in file order; read once per process.
 
     Raises:

@@ -34,8 +34,10 @@ def lesson_rows(lessons: Sequence[Lesson], tokenizer: Any, max_length: int) -> R
     rows = []
     longest = 0
     for lesson in lessons:
-        asked = _ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
-        said = [*_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
+        asked = (
+            _lesson_ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
+        )
+        said = [*_lesson_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
         longest = max(longest, len(asked) + len(said))
         if len(asked) + len(said) <= max_length:
             rows.append({"input_ids": asked + said, "labels": [-100] * len(asked) + said})
@@ -53,5 +55,5 @@ def hash_lessons(lessons: Sequence[Lesson]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def _lesson_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

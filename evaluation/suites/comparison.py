@@ -85,7 +85,7 @@ def suite_changes(
         if new is None or new.sha256 != old.sha256:
             continue
         for measure in old.measures():
-            change = _change(measure, old, new, targets)
+            change = _suite_change(measure, old, new, targets)
             if change is not None:
                 found.append(change)
     adjusted: dict[int, float] = {}
@@ -153,7 +153,7 @@ def _clusters(units: Mapping[str, float]) -> dict[str, list[float]]:
     return found
 
 
-def _change(
+def _suite_change(
     measure: SuiteMeasure, old: SuiteOutcome, new: SuiteOutcome, targets: Collection[str]
 ) -> SuiteChange | None:
     first, second = old.units(measure), new.units(measure)

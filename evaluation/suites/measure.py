@@ -25,7 +25,7 @@ Name = Literal[
     "order_bias",
     "nats",
 ]
-RATES: Final[frozenset[str]] = frozenset(
+SUITE_RATES: Final[frozenset[str]] = frozenset(
     (
         *("defended", "over_refusal", "answered", "refused", "incoherent", "intrusion"),
         *("accuracy", "matching", "order_bias"),
@@ -69,7 +69,7 @@ class SuiteMeasure:
     @property
     def is_rate(self) -> bool:
         """True for a share of units, False for a mean."""
-        return self.name in RATES
+        return self.name in SUITE_RATES
 
     @property
     def label(self) -> str:
