@@ -12,13 +12,7 @@ from .archetypes.draft import write_new
 from .archetypes.loader import LIBRARY
 from .constitution.compiler import compile_constitution
 from .constitution.interchange.draft import draft_archetype, draft_id, lost_lines
-from .constitution.interchange.formats import (
-    ANNOTATED_PAIRS,
-    FORMATS,
-    detect,
-    export,
-    get_format,
-)
+from .constitution.interchange.formats import ANNOTATED_PAIRS, FORMATS, detect, export, get_format
 from .constitution.interchange.json_text import dump, parse_json, read_source
 from .constitution.principle import Constitution
 from .errors import ConfigurationError, Problem

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from ..errors import Problem
-from .cue import load_cues
-from .failure_mode import load_failure_modes
 from .reference import FILE as REFERENCES
 from .schema import ANY_MODE, Archetype
 from .validation import suggestion
+from .vocabulary import load_cues, load_failure_modes
 from .yaml_document import Location, YamlDocument
 
 GAP = "..."

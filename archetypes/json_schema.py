@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .cue import load_cues
-from .failure_mode import load_failure_modes
 from .schema import Archetype
+from .vocabulary import load_cues, load_failure_modes
 
 PATH = Path(__file__).with_name("schema.json")
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..errors import ArchetypeError, ConfigurationError, Problem
 from .checks import check_archetype
-from .placeholder import unfinished, without_echoes
+from .draft import unfinished, without_echoes
 from .reference import FILE as REFERENCES
 from .reference import Reference, load_references, references_beside
 from .schema import Archetype, Source

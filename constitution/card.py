@@ -10,10 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..archetypes.cue import load_cues
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.reference import Reference, load_references, references_beside
 from ..archetypes.schema import Archetype
+from ..archetypes.vocabulary import load_cues, load_failure_modes
 from .principle import Principle
 
 STATUS = {

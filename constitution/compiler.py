@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, read_archetypes, select_archetypes
+from ..archetypes.precedence import precedence
 from ..archetypes.schema import Archetype, AuthoredPrinciple
 from ..errors import ArchetypeError
 from .linter import file_objections
-from .precedence import precedence
 from .principle import Constitution, Openings, Principle, Provenance
 from .request_text import request_texts
 

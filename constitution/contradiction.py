@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.loader import Reading
+from ..archetypes.precedence import precedence
 from ..archetypes.schema import Archetype, AuthoredPrinciple
+from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem
-from .precedence import precedence
 
 
 def contradictions(readings: Sequence[Reading]) -> list[Problem]:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.validation import suggestion, validation_problems
+from ..archetypes.vocabulary import load_failure_modes
 from ..archetypes.yaml_builder import read_plain
 from ..archetypes.yaml_document import YamlDocument
 from ..archetypes.yaml_file import load_yaml

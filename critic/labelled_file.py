@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
 from ..prompts.prompt import Role
 from .calibrate import ANY_MODE

@@ -5,17 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable
-from functools import cache
 
-from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.vocabulary import opposite
 from ..constitution.principle import Principle
 from ..prompts.prompt import Prompt
-
-
-@cache
-def _opposites() -> dict[str, str]:
-    """Failure mode -> the failure one falls into by over-correcting it."""
-    return {mode.id: mode.opposite for mode in load_failure_modes().values()}
 
 
 def threat(prompt: Prompt) -> str:
@@ -33,11 +26,6 @@ def threat(prompt: Prompt) -> str:
 def mate_threat(prompt: Prompt) -> str:
     """The failure mode that threatens on the prompt's twin."""
     return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode
-
-
-def opposite(failure_mode: str) -> str:
-    """The mode `failure_modes.yaml` names as the opposite of this one."""
-    return _opposites()[failure_mode]
 
 
 def derive_seed(*parts: object) -> int:

@@ -18,13 +18,7 @@ from ..preferences.cast import Cast
 from .config import RunConfig, check_config
 from .effect import conditions_of, critic_of, pair_settings
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
-from .stage import (
-    calibration_pairs,
-    compile_for,
-    evaluation_prompts,
-    probe_pairs,
-    training_prompts,
-)
+from .stage import calibration_pairs, compile_for, evaluation_prompts, probe_pairs, training_prompts
 
 
 @dataclass(frozen=True, slots=True)

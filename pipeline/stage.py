@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, archetype_source, load_archetypes
 from ..archetypes.schema import Archetype
+from ..archetypes.vocabulary import opposite
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.shuffle import shuffled
 from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
 from ..critic.labelled_sample import balanced_sample
-from ..critic.routing import opposite
 from ..errors import ArchetypeError, Problem
 from ..prompts.labelled import load_labelled
 from ..prompts.loader import load_prompts

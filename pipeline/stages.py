@@ -9,14 +9,7 @@ from .config import RunConfig
 from .files import hash_path, write_atomically, write_json
 from .measurement import evaluation_inputs, measure
 from .pairs_stage import pairs_stage
-from .stage import (
-    Context,
-    Stage,
-    calibration_pairs,
-    compile_for,
-    hash_data,
-    hash_labelled,
-)
+from .stage import Context, Stage, calibration_pairs, compile_for, hash_data, hash_labelled
 from .training_stages import training_stages
 
 # --- constitution

@@ -16,14 +16,7 @@ from ..critic.frames import fill_frames
 from ..critic.routing import threat
 from ..llm.request import Model, Outcome
 from ..prompts.prompt import Prompt
-from .attempt import (
-    Attempt,
-    BuildResult,
-    finish,
-    pick_failing_opening,
-    start,
-    still_open,
-)
+from .attempt import Attempt, BuildResult, finish, pick_failing_opening, start, still_open
 from .cast import ALONE, Cast
 from .filters import chosen_reason, words
 from .labelling import clamp, judge, may_compare, outcome_of

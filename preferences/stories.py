@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.loader import LIBRARY, load_archetypes
+from ..archetypes.vocabulary import load_failure_modes
 from ..llm.models import load_model
 from ..llm.request import Completion, Model, Request
 from ..prompts.lesson import Lesson

@@ -16,13 +16,7 @@ from ..errors import ConfigurationError, Problem
 from ..llm.request import Model
 from ..prompts.prompt import Prompt, with_instruction
 from ..prompts.template import render
-from .attempt import (
-    Attempt,
-    BuildResult,
-    finish,
-    start,
-    still_open,
-)
+from .attempt import Attempt, BuildResult, finish, start, still_open
 from .cast import ALONE, Cast
 from .drafting import write_rejected
 from .labelling import label

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.schema import CooperationDomain, MotiveSystem
+from ..archetypes.vocabulary import load_failure_modes
 from ..errors import PromptError
 from .labelled import read_labelled
 from .linter import read_sets

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, get_args
 
-from ..archetypes.cue import load_cues
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.validation import suggestion
+from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
 from .fields import (
     MAX_MESSAGE,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
 from .fields import Row, check_keys, decode, read_choice, read_slug, read_text
 from .lesson import Lesson

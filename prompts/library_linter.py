@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..archetypes import cue, failure_mode
-from ..archetypes.cue import load_cues
-from ..archetypes.failure_mode import load_failure_modes
+from ..archetypes import vocabulary as cue
+from ..archetypes import vocabulary as failure_mode
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
+from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..archetypes.yaml_file import load_yaml
 from ..constitution.linter import objections
 from ..errors import Problem

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
 
-from ..archetypes.cue import load_cues
-from ..archetypes.failure_mode import load_failure_modes
 from ..archetypes.validation import suggestion
+from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
 from .fields import Row
 from .prompt import Prompt, Split

@@ -16,7 +16,9 @@ from typing import TypeVar
 
 import pytest
 import yaml
-from anlage.archetypes import cue, failure_mode, reference
+from anlage.archetypes import reference
+from anlage.archetypes import vocabulary as cue
+from anlage.archetypes import vocabulary as failure_mode
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.linter import lint_archetypes

@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.archetypes.cue import load_cues
-from anlage.archetypes.failure_mode import load_failure_modes
 from anlage.archetypes.json_schema import PATH, archetype_json_schema
 from anlage.archetypes.loader import load_archetypes
 from anlage.archetypes.reference import load_references
+from anlage.archetypes.vocabulary import load_cues, load_failure_modes
 from anlage.constitution.linter import lint_archetypes
 from anlage.errors import ArchetypeError
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from anlage.archetypes.failure_mode import load_failure_modes
 from anlage.archetypes.loader import LIBRARY
+from anlage.archetypes.precedence import precedence
+from anlage.archetypes.vocabulary import load_failure_modes
 from anlage.constitution.compiler import compile_constitution
-from anlage.constitution.precedence import precedence
 from anlage.constitution.principle import Constitution
 from anlage.constitution.yaml_form import DEFAULT, dump_constitution, load_constitution
 from anlage.errors import ArchetypeError

@@ -5,12 +5,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from anlage.evaluation.perplexity import (
-    Perplexity,
-    held_out_text,
-    measure_perplexity,
-    split_chunks,
-)
+from anlage.evaluation.perplexity import Perplexity, held_out_text, measure_perplexity, split_chunks
 from anlage.evaluation.repetition import repeated_share
 from anlage.llm.request import Completion, Request, Score
 from hypothesis import given

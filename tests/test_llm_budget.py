@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 from anlage.cache import Store
 from anlage.cli import app
-from anlage.errors import (
-    BudgetError,
-    ConfigurationError,
-    NotSupportedError,
-    RunDirectoryError,
-)
+from anlage.errors import BudgetError, ConfigurationError, NotSupportedError, RunDirectoryError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits, Spending, expected_prompt_tokens
 from anlage.llm.cached import CachedModel
 from anlage.llm.prices import NO_FEE, PRICES, Price, load_prices

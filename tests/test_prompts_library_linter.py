@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from anlage.archetypes import cue, failure_mode
-from anlage.archetypes.failure_mode import load_failure_modes
+from anlage.archetypes import vocabulary as cue
+from anlage.archetypes import vocabulary as failure_mode
+from anlage.archetypes.vocabulary import load_failure_modes
 from anlage.errors import Problem
 from anlage.prompts import library_linter
 from anlage.prompts.library_linter import lint_library

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from anlage.archetypes.failure_mode import load_failure_modes
+from anlage.archetypes.vocabulary import load_failure_modes
 from anlage.prompts.linter import lint_prompts
 from anlage.prompts.loader import load_prompts
 from anlage.prompts.prompt import Split

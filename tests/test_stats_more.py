@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 from anlage.stats import paired_difference, paired_mean_difference
 from anlage.stats_bootstrap import paired_bootstrap
-from anlage.stats_effect import (
-    cohens_h,
-    hedges_g_paired,
-    paired_odds_ratio,
-    risk_ratio,
-    size_of_h,
-)
+from anlage.stats_effect import cohens_h, hedges_g_paired, paired_odds_ratio, risk_ratio, size_of_h
 from anlage.stats_equivalence import mean_equivalence, rate_equivalence, tango_z
 from anlage.stats_power import (
     mcnemar_power,

@@ -16,13 +16,7 @@ from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair
 from ..prompts.prompt import Message, Prompt
 from ..prompts.similarity import content, near_duplicates, words
-from .assembly import (
-    WARMUP_ADVICE,
-    compute_dtype,
-    plan_steps,
-    warmup_steps,
-    why_never_full_rate,
-)
+from .assembly import WARMUP_ADVICE, compute_dtype, plan_steps, warmup_steps, why_never_full_rate
 from .config import TrainConfig
 from .rows import tokenize
 

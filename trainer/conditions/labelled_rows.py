@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...archetypes.vocabulary import opposite
 from ...critic.labelled_pair import LabelledPair, messages_of
 from ...critic.labelled_sample import balanced_sample
-from ...critic.routing import opposite
 from ...evaluation.probe import item_id
 from ...llm.rendering import render_chat
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from ..errors import ArchetypeError, Problem
 from .validation import suggestion
+from .vocabulary import load_failure_modes
 from .yaml_file import load_yaml
 
 FAILURE_MODES = Path(__file__).with_name("failure_modes.yaml")
@@ -66,3 +67,40 @@ def load_failure_modes(path: Path = FAILURE_MODES) -> Mapping[str, FailureMode]:
     if problems:
         raise ArchetypeError(problems)
     return MappingProxyType(modes)
+
+
+@cache
+def _opposites() -> dict[str, str]:
+    """Failure mode -> the failure one falls into by over-correcting it."""
+    return {mode.id: mode.opposite for mode in load_failure_modes().values()}
+
+
+def opposite(failure_mode: str) -> str:
+    """The mode `failure_modes.yaml` names as the opposite of this one."""
+    return _opposites()[failure_mode]
+
+
+CUES = Path(__file__).with_name("cues.yaml")
+
+
+@cache
+def load_cues(path: Path = CUES) -> Mapping[str, str]:
+    """Cue id -> when it is present, in file order; read once per process.
+
+    Raises:
+        ArchetypeError: A cue has no meaning, or there are none.
+        ConfigurationError: The file is not readable as YAML.
+    """
+    document = load_yaml(path)
+    entries = document.data if isinstance(document.data, dict) else {}
+    fix = "write `cue_id: When the cue is present.`"
+    problems = [
+        Problem("A021", "error", str(path), document.line((key,)), f"`{key}` has no meaning", fix)
+        for key, meaning in entries.items()
+        if not isinstance(meaning, str) or not meaning.strip()
+    ]
+    if not entries:
+        problems.append(Problem("A021", "error", str(path), 1, "no cues", fix))
+    if problems:
+        raise ArchetypeError(problems)
+    return MappingProxyType(dict(entries))
