@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from ..errors import ArchetypeError, Problem
 from .validation import suggestion
-from .vocabulary import load_failure_modes
 from .yaml_file import load_yaml
 
 FAILURE_MODES = Path(__file__).with_name("failure_modes.yaml")

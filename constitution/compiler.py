@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..archetypes.lint.objections import file_objections
 from ..archetypes.loader import LIBRARY, read_archetypes, select_archetypes
 from ..archetypes.precedence import precedence
 from ..archetypes.schema import Archetype, AuthoredPrinciple
 from ..errors import ArchetypeError
-from .linter import file_objections
 from .principle import Constitution, Openings, Principle, Provenance
 from .request_text import request_texts
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..archetypes.lint.objections import objections
 from ..archetypes.loader import Reading, read_archetypes, select_archetypes
 from ..archetypes.schema import AuthoredPrinciple
-from ..constitution.linter import objections
 from ..errors import ArchetypeError
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..constitution.wording import content_words, jaccard
+from ..archetypes.lint.wording import content_words, jaccard
 
 MIN_SHARED = 0.2
 """Least share of content words with the old text (Jaccard); below, it is another rule."""

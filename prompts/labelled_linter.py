@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, get_args
 
-from ..constitution.answer_label import mislabelled
-from ..constitution.stereotype import stereotype
+from ..archetypes.lint.answer_label import mislabelled
+from ..archetypes.lint.stereotype import stereotype
 from ..errors import Problem, Severity
 from .labelled import LabelledAnswers, LocatedAnswers
 from .linter import prompt_words

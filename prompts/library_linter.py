@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..archetypes import vocabulary as cue
 from ..archetypes import vocabulary as failure_mode
+from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..archetypes.yaml_file import load_yaml
-from ..constitution.linter import objections
 from ..errors import Problem
 from .labelled import LocatedAnswers, read_labelled
 from .labelled_linter import check_held_out, labelled_texts, lint_labelled

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.draft import archetype_id, new_archetype
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.yaml_file import load_yaml
-from anlage.constitution.linter import lint_archetypes
 from anlage.errors import ConfigurationError
 from hypothesis import given, settings
 from hypothesis import strategies as st

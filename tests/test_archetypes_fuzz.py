@@ -19,9 +19,9 @@ import yaml
 from anlage.archetypes import reference
 from anlage.archetypes import vocabulary as cue
 from anlage.archetypes import vocabulary as failure_mode
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.constitution.compiler import compile_constitution
-from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.yaml_form import dump_constitution, load_constitution
 from anlage.errors import AnlageError, ConfigurationError
 from anlage.pipeline.config import RunConfig, load_config, resolved_text

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.json_schema import PATH, archetype_json_schema
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import load_archetypes
 from anlage.archetypes.reference import load_references
 from anlage.archetypes.vocabulary import load_cues, load_failure_modes
-from anlage.constitution.linter import lint_archetypes
 from anlage.errors import ArchetypeError
 
 from tests.helpers.archetype_files import copy_library, edit

@@ -51,7 +51,7 @@ def test_same_bytes_from_another_place_and_hash_seed(tmp_path: Path) -> None:
 
 def test_compiling_needs_no_heavy_library() -> None:
     code = (
-        "import sys, anlage.constitution.compiler as c, anlage.constitution.linter as l;"
+        "import sys, anlage.constitution.compiler as c, anlage.archetypes.lint.objections as l;"
         "c.compile_constitution(); l.lint_archetypes();"
         "heavy = {'torch', 'transformers', 'langchain', 'langchain_core', 'sklearn', 'numpy'};"
         "print(sorted(heavy & set(sys.modules)))"

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.compiler import compile_constitution
-from anlage.constitution.linter import lint_archetypes
 from anlage.constitution.yaml_form import dump_constitution, load_constitution
 from anlage.errors import ArchetypeError
 from hypothesis import HealthCheck, given, settings

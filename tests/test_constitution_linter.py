@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.constitution.linter import lint_archetypes
-from anlage.constitution.wording import asserts_evolved_is_good, jaccard, trait_only
+from anlage.archetypes.lint.objections import lint_archetypes
+from anlage.archetypes.lint.wording import asserts_evolved_is_good, jaccard, trait_only
 from anlage.errors import Problem
 
 from tests.helpers.archetype_files import copy_library, edit

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from anlage.archetypes.lint.answer_label import complies, mislabelled, refuses
+from anlage.archetypes.lint.objections import lint_archetypes
+from anlage.archetypes.lint.stereotype import stereotype
+from anlage.archetypes.lint.wording import vague
 from anlage.archetypes.loader import load_archetypes
-from anlage.constitution.answer_label import complies, mislabelled, refuses
 from anlage.constitution.compiler import compile_constitution
-from anlage.constitution.linter import lint_archetypes
-from anlage.constitution.stereotype import stereotype
-from anlage.constitution.wording import vague
 from anlage.critic.labelled_pair import LabelledPair
 from anlage.errors import ArchetypeError, Problem
 from anlage.prompts.labelled import load_labelled

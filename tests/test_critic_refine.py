@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
 from anlage.cli import app
-from anlage.constitution.linter import lint_archetypes
 from anlage.critic.patch import unified_patch
 from anlage.critic.refine import Refinement, refine
 from anlage.critic.wording_check import unfit

@@ -7,9 +7,9 @@ from typing import Any
 
 import anlage
 import pytest
+from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.compiler import compile_constitution
-from anlage.constitution.linter import lint_archetypes
 from anlage.errors import ArchetypeError
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.stage import calibration_pairs, compile_for

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from ..archetypes.vocabulary import load_failure_modes
+from ..vocabulary import load_failure_modes
 
 Act = Literal["refuse", "comply"]
 Side = Literal["good", "failing"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..archetypes.schema import Archetype
-from ..archetypes.yaml_document import Location, walk_text
-from ..errors import Severity
+from ...errors import Severity
+from ..schema import Archetype
+from ..yaml_document import Location, walk_text
 from .stereotype import stereotype
 from .wording import asserts_evolved_is_good
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..archetypes.loader import LIBRARY, Reading, read_archetypes
-from ..archetypes.schema import Archetype
-from ..archetypes.yaml_document import Location
-from ..errors import Problem, Severity
+from ...errors import Problem, Severity
+from ..loader import LIBRARY, Reading, read_archetypes
+from ..schema import Archetype
+from ..yaml_document import Location
 from .answer_label import mislabelled
 from .claims import Finding, claims, references
 from .contradiction import contradictions

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..archetypes.loader import Reading
-from ..archetypes.precedence import precedence
-from ..archetypes.schema import Archetype, AuthoredPrinciple
-from ..archetypes.vocabulary import load_failure_modes
-from ..errors import Problem
+from ...errors import Problem
+from ..loader import Reading
+from ..precedence import precedence
+from ..schema import Archetype, AuthoredPrinciple
+from ..vocabulary import load_failure_modes
 
 
 def contradictions(readings: Sequence[Reading]) -> list[Problem]:
