@@ -173,7 +173,7 @@ def critique(
     max_tokens: Annotated[int, typer.Option(min=8, max=1024)] = 64,
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
-    from .critic.author_loop import author_loop
+    from .authoring.author_loop import author_loop
     from .critic.author_loop_text import loop_text
     from .llm.models import load_model
 

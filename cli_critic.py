@@ -115,8 +115,8 @@ def pilot(
 ) -> None:
     """Before money is spent: which principles apply, decide, and say something of their own."""
     from .archetypes.loader import LIBRARY
+    from .authoring.pilot import pilot as measure
     from .constitution.compiler import compile_constitution
-    from .critic.pilot import pilot as measure
     from .critic.pilot_text import pilot_text
     from .critic.shipped_pairs import shipped_pairs
     from .pipeline.files import write_json

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from .authoring.lint import lint_library
+from .authoring.problem_code import explain
 from .errors import Problem
-from .problem_code import explain
-from .prompts.library_linter import lint_library
 
 console = Console()
 

@@ -35,8 +35,8 @@ def refine(
 
     Exit code 1 if no proposal was worth showing.
     """
+    from .authoring.refine import refine as propose
     from .cache import Store
-    from .critic.refine import refine as propose
     from .critic.refine_text import proposals_text, refinement_text
     from .llm.cached import CachedModel
     from .llm.models import load_model

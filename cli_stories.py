@@ -74,7 +74,7 @@ def make(
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
 ) -> None:
     """Let a model write arcs for archetypes; what does not hold the three parts is left out."""
-    from .preferences.stories import make_arcs
+    from .authoring.stories import make_arcs
 
     with console.status("writing"):
         made = make_arcs(archetype, model, per_mode=per_mode, seed=seed)

@@ -21,13 +21,13 @@ from anlage.archetypes import vocabulary as cue
 from anlage.archetypes import vocabulary as failure_mode
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY, load_archetypes
+from anlage.authoring.lint import lint_library
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.yaml_form import dump_constitution, load_constitution
 from anlage.errors import AnlageError, ConfigurationError
 from anlage.pipeline.config import RunConfig, load_config, resolved_text
 from anlage.prompts.labelled import LABELLED, load_labelled, read_labelled
 from anlage.prompts.labelled_linter import lint_labelled
-from anlage.prompts.library_linter import lint_library
 from anlage.prompts.loader import SETS, load_prompts
 from anlage.prompts.public_suite import read_suite
 from hypothesis import HealthCheck, given, settings

@@ -11,7 +11,7 @@ import pytest
 from anlage.archetypes.loader import load_archetypes
 from anlage.archetypes.reference import load_references
 from anlage.archetypes.schema import Archetype
-from anlage.prompts.coverage import coverage
+from anlage.authoring.coverage import coverage
 
 ARCHETYPES = {archetype.id: archetype for archetype in load_archetypes()}
 COVERED = coverage()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.loader import LIBRARY, load_archetypes
+from anlage.authoring.coverage import coverage
 from anlage.cli import app
 from anlage.constitution.compiler import compile_constitution
 from anlage.errors import ConfigurationError
-from anlage.prompts.coverage import coverage
 from typer.testing import CliRunner, Result
 
 from tests.helpers.archetype_files import copy_library, edit

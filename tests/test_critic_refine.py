@@ -13,11 +13,10 @@ import pytest
 import yaml
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
+from anlage.authoring.refine import Refinement, refine
+from anlage.authoring.rewording import unfit
+from anlage.authoring.yaml_edit import replace_text, unified_patch
 from anlage.cli import app
-from anlage.critic.patch import unified_patch
-from anlage.critic.refine import Refinement, refine
-from anlage.critic.wording_check import unfit
-from anlage.critic.yaml_edit import replace_text
 from anlage.errors import ArchetypeError
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel

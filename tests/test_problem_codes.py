@@ -8,9 +8,9 @@ from pathlib import Path
 
 import anlage
 import pytest
+from anlage.authoring.problem_code import explain, load_problem_codes
 from anlage.cli import app
 from anlage.errors import ConfigurationError
-from anlage.problem_code import explain, load_problem_codes
 from typer.testing import CliRunner
 
 ROOT = Path(anlage.__file__).parent

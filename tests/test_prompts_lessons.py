@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.loader import load_archetypes
+from anlage.authoring.stories import make_arcs, read_arc
 from anlage.errors import PromptError
 from anlage.llm.request import Completion, Outcome
 from anlage.llm.scripted import ScriptedModel
-from anlage.preferences.stories import make_arcs, read_arc
 from anlage.prompts.labelled import load_labelled
 from anlage.prompts.lesson_formats import split_texts
 from anlage.prompts.lessons import lesson_rows, load_lessons, read_lessons

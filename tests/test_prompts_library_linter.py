@@ -9,9 +9,9 @@ import pytest
 from anlage.archetypes import vocabulary as cue
 from anlage.archetypes import vocabulary as failure_mode
 from anlage.archetypes.vocabulary import load_failure_modes
+from anlage.authoring import lint as library_linter
+from anlage.authoring.lint import lint_library
 from anlage.errors import Problem
-from anlage.prompts import library_linter
-from anlage.prompts.library_linter import lint_library
 from anlage.prompts.public_suite import read_suite
 from anlage.prompts.similarity import content, near_duplicates, words
 from hypothesis import given

@@ -15,10 +15,8 @@ from ..archetypes.schema import AuthoredPrinciple
 from ..errors import ArchetypeError
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Message
-from .patch import unified_patch
-from .same_rule import Wordings, not_the_same
-from .wording_check import tidy, unfit
-from .yaml_edit import replace_text
+from .rewording import Wordings, not_the_same, tidy, unfit
+from .yaml_edit import replace_text, unified_patch
 
 FIELDS = ("statement", "negative")
 _ASKS: Mapping[str, str] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..archetypes.yaml_document import Location
-from .principle import Principle
+from ..constitution.principle import Principle
 from .side import Side
 
 Kind = Literal["added", "removed", "changed"]

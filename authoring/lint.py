@@ -13,12 +13,12 @@ from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..archetypes.yaml_file import load_yaml
 from ..errors import Problem
-from .labelled import LocatedAnswers, read_labelled
-from .labelled_linter import check_held_out, labelled_texts, lint_labelled
-from .linter import check_names, lint_rows, read_sets
-from .loader import SETS, Located
-from .public_suite import check_leakage, read_suite
-from .similarity import Text
+from ..prompts.labelled import LocatedAnswers, read_labelled
+from ..prompts.labelled_linter import check_held_out, labelled_texts, lint_labelled
+from ..prompts.linter import check_names, lint_rows, read_sets
+from ..prompts.loader import SETS, Located
+from ..prompts.public_suite import check_leakage, read_suite
+from ..prompts.similarity import Text
 
 
 @dataclass(slots=True)

@@ -12,10 +12,10 @@ from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.vocabulary import load_failure_modes
 from ..llm.models import load_model
 from ..llm.request import Completion, Model, Request
+from ..preferences.filters import loops, words
 from ..prompts.lesson import Lesson
 from ..prompts.prompt import Message
 from ..prompts.template import render
-from .filters import loops, words
 
 _PART = re.compile(r"^\W*(shadow|recognition|integration)\W*[:.]\s*", re.IGNORECASE | re.MULTILINE)
 _PARTS = ("shadow", "recognition", "integration")

@@ -13,10 +13,10 @@ from ..archetypes.reference import FILE as REFERENCES
 from ..archetypes.schema import Archetype
 from ..archetypes.yaml_document import YamlDocument
 from ..archetypes.yaml_file import load_yaml
+from ..constitution.compiler import constitution_of
+from ..constitution.principle import Constitution
+from ..constitution.yaml_form import load_constitution
 from ..errors import ArchetypeError, ConfigurationError, Problem
-from .compiler import constitution_of
-from .principle import Constitution
-from .yaml_form import load_constitution
 
 
 @dataclass(frozen=True, slots=True)

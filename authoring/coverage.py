@@ -12,9 +12,9 @@ from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.schema import CooperationDomain, MotiveSystem
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import PromptError
-from .labelled import read_labelled
-from .linter import read_sets
-from .prompt import Split
+from ..prompts.labelled import read_labelled
+from ..prompts.linter import read_sets
+from ..prompts.prompt import Split
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 MIN_LABELLED = 30

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..constitution.principle import Principle
+from ..critic.critique import Critique, CritiqueItem, critique
+from ..critic.frames import FrameJob, fill_frames
+from ..critic.revise import revision_job
 from ..llm.request import Model
 from ..prompts.prompt import Message, Prompt
-from .critique import Critique, CritiqueItem, critique
-from .frames import FrameJob, fill_frames
-from .revise import revision_job
 
 
 @dataclass(frozen=True, slots=True)

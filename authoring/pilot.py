@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ..constitution.principle import Principle
+from ..critic.calibrate import ANY_MODE, MAX_FAILED_SHARE, as_prompt
+from ..critic.compare import Comparison, ComparisonItem, compare
+from ..critic.kappa import cohen_kappa
+from ..critic.labelled_pair import LabelledPair
+from ..critic.routing import candidates, derive_seed, threat
 from ..errors import OutcomeError
 from ..llm.request import Model
 from ..prompts.prompt import Prompt
 from ..stats import Rate
-from .calibrate import ANY_MODE, MAX_FAILED_SHARE, as_prompt
-from .compare import Comparison, ComparisonItem, compare
-from .kappa import cohen_kappa
-from .labelled_pair import LabelledPair
-from .routing import candidates, derive_seed, threat
 
 Advice = Literal["keep", "merge", "rewrite", "unused", "too few pairs"]
 
