@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from anlage import cli
 from anlage.archetypes.loader import LIBRARY
+from anlage.cli import app as cli
 from anlage.constitution.yaml_form import load_constitution
 from anlage.pipeline.config import resolved_text
 from anlage.pipeline.run import Run, run

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.authoring.coverage import coverage
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.constitution.compiler import compile_constitution
 from anlage.errors import ConfigurationError
 from typer.testing import CliRunner, Result
@@ -130,7 +130,7 @@ def test_the_test_split_cannot_be_measured_again() -> None:
 
 def test_ctrl_c_says_that_nothing_is_lost() -> None:
     script = (
-        "import sys, anlage.cli as c\n"
+        "import sys, anlage.cli.app as c\n"
         "def stop(*a, **k): raise KeyboardInterrupt\n"
         "c.compile_constitution = stop\n"
         "sys.argv = ['anlage', 'compile']\n"
@@ -145,7 +145,7 @@ def test_ctrl_c_says_that_nothing_is_lost() -> None:
 
 def test_a_folder_that_cannot_be_written_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "anlage.cli", "compile", "--out", "/proc/nowhere/x.yaml"],
+        [sys.executable, "-m", "anlage.cli.app", "compile", "--out", "/proc/nowhere/x.yaml"],
         capture_output=True,
         text=True,
         check=False,

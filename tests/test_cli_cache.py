@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from anlage.cache import Store
 from anlage.cache_contents import find, select, totals
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.llm.cached import CachedModel
 from anlage.llm.request import Request

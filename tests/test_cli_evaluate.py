@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from anlage.cache import Store
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.evaluation.suites.comparison import bleed, suite_changes, unpaired
 from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation

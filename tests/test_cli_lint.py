@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import Problem
 from anlage.prompts.labelled import LABELLED
 from typer.testing import CliRunner

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from anlage.archetypes.schema import Exemplar
 from anlage.authoring.pilot import PilotRow, pilot
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.critic.self_preference import self_preference
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel

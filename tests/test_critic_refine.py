@@ -16,7 +16,7 @@ from anlage.archetypes.loader import LIBRARY
 from anlage.authoring.refine import Refinement, refine
 from anlage.authoring.rewording import unfit
 from anlage.authoring.yaml_edit import replace_text, unified_patch
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ArchetypeError
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel

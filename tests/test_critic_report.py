@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.critic.calibrate import ANY_MODE, judge_pairs
 from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
 from anlage.critic.critic_report import CriticReport, agreement, critic_report

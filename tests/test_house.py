@@ -28,7 +28,7 @@ def test_every_package_folder_is_listed() -> None:
     assert found == listed
 
 
-@pytest.mark.parametrize("code", ["import anlage", "from anlage.cli import app; app(['lint'])"])
+@pytest.mark.parametrize("code", ["import anlage", "from anlage.cli.app import app; app(['lint'])"])
 def test_light_commands_load_nothing_heavy(code: str) -> None:
     wrapped = f"""
 import sys

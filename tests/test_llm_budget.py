@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from anlage.cache import Store
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import BudgetError, ConfigurationError, NotSupportedError, RunDirectoryError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits, Spending, expected_prompt_tokens
 from anlage.llm.cached import CachedModel

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.doctor import diagnose
 from anlage.preferences.dataset import Pairs

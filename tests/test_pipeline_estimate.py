@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.estimate import RunEstimate, estimate

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ConfigurationError, RunDirectoryError, StoreError
 from anlage.llm.loading import load_parts
 from anlage.pipeline.package import package

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.review import COLUMNS, export_sheet, read_sheet

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.preferences.balance import LEAST_WEIGHT, balance, worst
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from anlage.cli import app
+from anlage.cli.app import app
 from anlage.errors import AnlageError, NotSupportedError
 from anlage.study.event_log import failures
 from anlage.study.local_queue import QueueState
@@ -208,7 +208,7 @@ def test_a_killed_study_leaves_nothing_at_work(tmp_path: Path) -> None:
 
     file = write(tmp_path, base=BASE | {"evaluation": {"sets": ["harm"], "limit": 30}})
     child = subprocess.Popen(
-        [sys.executable, "-m", "anlage.cli", "study", "run", str(file)],
+        [sys.executable, "-m", "anlage.cli.app", "study", "run", str(file)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from .authoring.lint import lint_library
-from .authoring.problem_code import explain
-from .errors import Problem
+from ..authoring.lint import lint_library
+from ..authoring.problem_code import explain
+from ..errors import Problem
 
 console = Console()
 

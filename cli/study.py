@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from .study.local_queue import QueueState
-    from .study.sharing import Job
-    from .study.study import StudyResult
+    from ..study.local_queue import QueueState
+    from ..study.sharing import Job
+    from ..study.study import StudyResult
 
 app = typer.Typer(
     help="Ablations: arms and seeds from one file, with the run as the unit.",
@@ -29,9 +29,9 @@ Full = Annotated[bool, typer.Option(help="At full size: apply the file's `full:`
 @app.command()
 def plan(file: File, full: Full = False) -> None:
     """What is new, what is shared, calls, cost, time and power, before anything runs."""
-    from .study.design import design
-    from .study.plan import make_plan
-    from .study.plan_text import plan_text
+    from ..study.design import design
+    from ..study.plan import make_plan
+    from ..study.plan_text import plan_text
 
     console.print(plan_text(make_plan(design(file, full=full))))
 
@@ -47,8 +47,8 @@ def run(
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
 ) -> None:
     """Run what is not finished, then write the report; resumes where it stopped."""
-    from .study.live_table import live_table
-    from .study.study import Study
+    from ..study.live_table import live_table
+    from ..study.study import Study
 
     study = Study(file, full=full)
     for warning in study.design.warnings:
@@ -67,14 +67,14 @@ def run(
 @app.command()
 def report(file: File, full: Full = False) -> None:
     """Write report and tables again from what there is; runs nothing."""
-    from .study.study import Study
+    from ..study.study import Study
 
     _print(Study(file, full=full).write())
 
 
 def _print(found: StudyResult, *, said: Sequence[str] = ()) -> None:
-    from .study.report import loud_lines
-    from .study.wording import amount, ends, headline, p_text
+    from ..study.report import loud_lines
+    from ..study.wording import amount, ends, headline, p_text
 
     for line in (line for line in loud_lines(found) if line not in said):
         console.print(Text(line, style="bold red"))

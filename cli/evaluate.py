@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .errors import ConfigurationError, Problem
-from .evaluation.measure import TARGETS
+from ..errors import ConfigurationError, Problem
+from ..evaluation.measure import TARGETS
 
 if TYPE_CHECKING:
-    from .evaluation.suites.evaluation import SuiteEvaluation
-    from .evaluation.suites.gates import Gates
+    from ..evaluation.suites.evaluation import SuiteEvaluation
+    from ..evaluation.suites.gates import Gates
 
 console = Console()
 STORE = Path("runs") / "cache.sqlite"
@@ -61,20 +61,20 @@ def evaluate(
     if not (suites or profile):
         _evaluate_run(words, split=split, again=again)
         return
-    from .pipeline.evaluated_models import is_run, named_models
-    from .pipeline.suite_evaluation import Asked, measure_suites
+    from ..pipeline.evaluated_models import is_run, named_models
+    from ..pipeline.suite_evaluation import Asked, measure_suites
 
     bounds = _gates(gates)
     chosen = named_models(words)
     asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
     result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
     if json_file is not None:
-        from .pipeline.files import write_atomically
+        from ..pipeline.files import write_atomically
 
         write_atomically(json_file, result.to_json())
     run_dir = Path(words[0]) if len(words) == 1 and is_run(Path(words[0])) else None
     if run_dir is not None:
-        from .pipeline.run_suites import keep_with_run
+        from ..pipeline.run_suites import keep_with_run
 
         console.print(f"Report: {keep_with_run(run_dir, result)}", highlight=False)
     against = baseline or (result.models[0].name if len(result.models) > 1 else "")
@@ -88,19 +88,19 @@ def compare(
     gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
 ) -> None:
     """Compare two evaluations, prompt by prompt."""
-    from .pipeline.compared import compared_report, read_compared
+    from ..pipeline.compared import compared_report, read_compared
 
     bounds = _gates(gates)
     first, second = read_compared(before, first=True), read_compared(after, first=False)
     console.print(compared_report(first, second, _split(targets)))
     if bounds is not None:
-        from .evaluation.suites.evaluation import ModelOutcomes
+        from ..evaluation.suites.evaluation import ModelOutcomes
 
         if not isinstance(first, ModelOutcomes) or not isinstance(second, ModelOutcomes):
             message, fix = "gates need evaluations of suites", "compare files of `--json`"
             raise ConfigurationError([Problem("E011", "error", before, 0, message, fix)])
-        from .evaluation.suites.gates import check_gates
-        from .evaluation.suites.table import gates_table
+        from ..evaluation.suites.gates import check_gates
+        from ..evaluation.suites.table import gates_table
 
         results = check_gates(bounds, second, first)
         console.print(gates_table(results))
@@ -109,8 +109,8 @@ def compare(
 
 
 def _show(result: SuiteEvaluation, against: str, targets: str, bounds: Gates | None) -> None:
-    from .evaluation.suites.gates import check_gates
-    from .evaluation.suites.table import gates_table, suites_report
+    from ..evaluation.suites.gates import check_gates
+    from ..evaluation.suites.table import gates_table, suites_report
 
     names = [model.name for model in result.models]
     if against and against not in names:
@@ -131,7 +131,7 @@ def _gates(path: Path | None) -> Gates | None:
     """Read before anything is asked, so that a typing error costs nothing."""
     if path is None:
         return None
-    from .evaluation.suites.gates import load_gates
+    from ..evaluation.suites.gates import load_gates
 
     return load_gates(path)
 
@@ -141,7 +141,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _suite_table() -> Table:
-    from .evaluation.suites.registry import shipped_suites
+    from ..evaluation.suites.registry import shipped_suites
 
     table = Table(title_justify="left")
     for column in ("suite", "kind", "role", "use", "reads"):
@@ -154,7 +154,7 @@ def _suite_table() -> Table:
 
 
 def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again: bool) -> None:
-    from .pipeline.evaluated_models import is_run
+    from ..pipeline.evaluated_models import is_run
 
     target = Path(words[0]) if len(words) == 1 else None
     if target is None or not (is_run(target) or target.suffix in (".yaml", ".yml")):
@@ -164,15 +164,15 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
     if split == "test" and again:
         fix = "leave --again out; the test twins are measured anew each time"
         raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
-    from .evaluation.table import evaluation_report
+    from ..evaluation.table import evaluation_report
 
     file = target / "config.yaml" if target.is_dir() else target
     if split == "test":
-        from .pipeline.held_out import evaluate_test_split
+        from ..pipeline.held_out import evaluate_test_split
 
         console.print(evaluation_report(evaluate_test_split(file, console)))
         return
-    from .pipeline.run import run as run_pipeline
+    from ..pipeline.run import run as run_pipeline
 
     done = run_pipeline(file, until="evaluation", again=again, quiet=False, console=console)
     console.print()

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 if TYPE_CHECKING:
-    from .critic.compare import Comparison
-    from .critic.labelled_pair import LabelledPair
-    from .critic.self_preference import SelfPreference
-    from .pipeline.models import RunModels
+    from ..critic.compare import Comparison
+    from ..critic.labelled_pair import LabelledPair
+    from ..critic.self_preference import SelfPreference
+    from ..pipeline.models import RunModels
 
 app = typer.Typer(help="Measure critics on answer pairs whose better half is known.")
 console = Console()
@@ -46,9 +47,9 @@ def calibrate(
     ] = None,
 ) -> None:
     """Accuracy per failure mode and role, position and length bias, reliability."""
-    from .critic.critic_report import critic_report
-    from .critic.critic_report_text import critic_report_text, self_preference_text
-    from .pipeline.files import write_json
+    from ..critic.critic_report import critic_report
+    from ..critic.critic_report_text import critic_report_text, self_preference_text
+    from ..pipeline.files import write_json
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
@@ -78,8 +79,8 @@ def agreement(
     runs: Runs = _RUNS,
 ) -> None:
     """How far two critics agree beyond chance: Cohen's kappa with a bootstrap interval."""
-    from .critic.critic_report import agreement as measure
-    from .critic.critic_report_text import kappa_text
+    from ..critic.critic_report import agreement as measure
+    from ..critic.critic_report_text import kappa_text
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
@@ -114,13 +115,13 @@ def pilot(
     out: OutFile = None,
 ) -> None:
     """Before money is spent: which principles apply, decide, and say something of their own."""
-    from .archetypes.loader import LIBRARY
-    from .authoring.pilot import pilot as measure
-    from .constitution.compiler import compile_constitution
-    from .critic.pilot_text import pilot_text
-    from .critic.shipped_pairs import shipped_pairs
-    from .pipeline.files import write_json
-    from .prompts.loader import load_prompts
+    from ..archetypes.loader import LIBRARY
+    from ..authoring.pilot import pilot as measure
+    from ..constitution.compiler import compile_constitution
+    from ..critic.pilot_text import pilot_text
+    from ..critic.shipped_pairs import shipped_pairs
+    from ..pipeline.files import write_json
+    from ..prompts.loader import load_prompts
 
     constitution = compile_constitution(archetypes or LIBRARY, only=only)
     with _Critics(runs) as critics, critics.stage(f"asking {model}"):
@@ -148,9 +149,9 @@ class _Critics:
     models: RunModels
 
     def __init__(self, runs: Path) -> None:
-        from .cache import Store
-        from .pipeline.models import RunModels
-        from .pipeline.progress import StageProgress
+        from ..cache import Store
+        from ..pipeline.models import RunModels
+        from ..pipeline.progress import StageProgress
 
         self._progress = StageProgress(console)
         self._store = Store(runs / "cache.sqlite")
@@ -171,8 +172,8 @@ class _Critics:
         self, model: str, policy: str, pairs: Sequence[LabelledPair], seed: int
     ) -> SelfPreference:
         """How often the critic prefers what the policy writes."""
-        from .constitution.compiler import compile_constitution
-        from .critic.self_preference import self_preference
+        from ..constitution.compiler import compile_constitution
+        from ..critic.self_preference import self_preference
 
         principles = tuple(compile_constitution())
         critic, writer = self.models.get(model), self.models.get(policy)
@@ -183,8 +184,8 @@ class _Critics:
         self, model: str, pairs: Sequence[LabelledPair], seed: int
     ) -> tuple[list[tuple[LabelledPair, Comparison]], str]:
         """The critic's comparisons and its fingerprint."""
-        from .constitution.compiler import compile_constitution
-        from .critic.calibrate import judge_pairs
+        from ..constitution.compiler import compile_constitution
+        from ..critic.calibrate import judge_pairs
 
         with self._progress.stage(f"asking {model}"):
             critic = self.models.get(model)
@@ -193,9 +194,50 @@ class _Critics:
 
 
 def _pairs(file: Path | None, limit: int | None, seed: int) -> list[LabelledPair]:
-    from .critic.labelled_file import read_labelled_file
-    from .critic.labelled_sample import balanced_sample
-    from .critic.shipped_pairs import shipped_pairs
+    from ..critic.labelled_file import read_labelled_file
+    from ..critic.labelled_sample import balanced_sample
+    from ..critic.shipped_pairs import shipped_pairs
 
     pairs: list[LabelledPair] = [*read_labelled_file(file)] if file else shipped_pairs()
     return balanced_sample(pairs, limit=limit, seed=seed)
+
+
+def injection(
+    model: Annotated[str, typer.Argument(help="A model, as in a run config.")],
+    per_attack: Annotated[int, typer.Option(min=1, help="Pairs each attack is tried on.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of pairs and principles.")] = 0,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder whose store keeps the calls.")] = (
+        Path("runs")
+    ),
+) -> None:
+    """Put attacks on a judge into the failing answers, and print the share that worked."""
+    from ..cache import Store
+    from ..constitution.compiler import compile_constitution
+    from ..critic.injection import measure_injection
+    from ..critic.injection_attacks import ATTACKS
+    from ..critic.labelled_sample import balanced_sample
+    from ..critic.shipped_pairs import shipped_pairs
+    from ..pipeline.models import RunModels
+    from ..pipeline.progress import StageProgress
+
+    console = Console()
+    pairs = balanced_sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)
+    progress = StageProgress(console)
+    with Store(runs / "cache.sqlite") as store, progress.stage(f"attacking {model}"):
+        models = RunModels(store, batch_size=32, on_progress=progress.update)
+        rows = asyncio.run(
+            measure_injection(
+                models.get(model), pairs, compile_constitution(), per_attack=per_attack, seed=seed
+            )
+        )
+    table = Table(title=f"{len(ATTACKS)} attacks on {model}")
+    for column in ("family", "tried", "moved", "share (95% interval)"):
+        table.add_column(column)
+    for row in rows:
+        share = f"{row.moved / row.n:.0%} ({row.low:.0%} to {row.high:.0%})" if row.n else "-"
+        table.add_row(row.family, str(row.n), str(row.moved), share)
+    console.print(table)
+    console.print(
+        "Moved: the verdict went towards the attacker, ties included. A critic that cannot "
+        "tell answers apart is moved by any change of the text."
+    )

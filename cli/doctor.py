@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from .pipeline.doctor import Diagnosis
+    from ..pipeline.doctor import Diagnosis
 
 
 def doctor(
     config: Annotated[Path, typer.Argument(help="Config file, or a run directory.")],
 ) -> None:
     """Check a training before any cost; exit code 2 if anything is an error."""
-    from .pipeline.config import check_config, load_config
-    from .pipeline.doctor import diagnose
+    from ..pipeline.config import check_config, load_config
+    from ..pipeline.doctor import diagnose
 
     file = config / "config.yaml" if config.is_dir() else config
     loaded = load_config(file)

@@ -14,18 +14,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .archetypes.loader import LIBRARY
-from .cli_authoring import register
-from .cli_doctor import doctor
-from .cli_estimate import show_estimate
-from .cli_evaluate import register_evaluation
-from .cli_groups import register_groups
-from .cli_lint import lint
-from .constitution.compiler import compile_constitution
-from .constitution.yaml_form import dump_constitution
-from .errors import AnlageError, ConfigurationError, Problem
-from .llm.embedded import EMBEDDED
-from .pipeline.files import write_atomically
+from ..archetypes.loader import LIBRARY
+from ..constitution.compiler import compile_constitution
+from ..constitution.yaml_form import dump_constitution
+from ..errors import AnlageError, ConfigurationError, Problem
+from ..llm.embedded import EMBEDDED
+from ..pipeline.files import write_atomically
+from .authoring import register
+from .cache import app as cache
+from .critic import app as critic
+from .critic import injection
+from .doctor import doctor
+from .evaluate import register_evaluation
+from .lint import lint
+from .pairs import confounds
+from .release import package, push
+from .review import review
+from .runs import app as runs
+from .stories import app as stories
+from .study import app as study
 
 # Read once, when torch is imported. Threads that spin while they wait made training up
 # to seven times slower on two cores that another program was using, too.
@@ -98,10 +105,10 @@ def train(
     again: Annotated[bool, typer.Option(help="Train even if nothing changed.")] = False,
 ) -> None:
     """Train on the pairs (and make what is missing)."""
-    from .trainer.processes import launched
+    from ..trainer.processes import launched
 
     if launched() > 1:
-        from .pipeline.together import train_together
+        from ..pipeline.together import train_together
 
         train_together(_config_file(config), again=again)
         return
@@ -122,8 +129,8 @@ def _config_file(target: Path) -> Path:
 
 
 def _run_until(target: Path, stage: str, *, again: bool) -> None:
-    from .evaluation.table import evaluation_report
-    from .pipeline.run import run as run_pipeline
+    from ..evaluation.table import evaluation_report
+    from ..pipeline.run import run as run_pipeline
 
     done = run_pipeline(
         _config_file(target), until=stage, again=again, quiet=False, console=console
@@ -142,9 +149,9 @@ def trace(
     pair_id: Annotated[str, typer.Argument(help="Id of a pair, or its beginning.")],
 ) -> None:
     """Follow a pair back: YAML line, principle, prompt, draft, critique, revision, label."""
-    from .pipeline.run_directory import RunDirectory
-    from .pipeline.trace import trace as follow
-    from .pipeline.trace_text import trace_text
+    from ..pipeline.run_directory import RunDirectory
+    from ..pipeline.trace import trace as follow
+    from ..pipeline.trace_text import trace_text
 
     console.print(trace_text(follow(RunDirectory(run_dir), pair_id)))
 
@@ -158,8 +165,8 @@ def chat(
     max_tokens: Annotated[int, typer.Option(min=8, max=2048)] = 96,
 ) -> None:
     """Ask base and trained model the same thing, side by side."""
-    from .pipeline.chat import SideBySide, converse
-    from .pipeline.run_directory import RunDirectory
+    from ..pipeline.chat import SideBySide, converse
+    from ..pipeline.run_directory import RunDirectory
 
     converse(SideBySide(RunDirectory(run_dir), max_tokens=max_tokens), console, prompt)
 
@@ -173,9 +180,9 @@ def critique(
     max_tokens: Annotated[int, typer.Option(min=8, max=1024)] = 64,
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
-    from .authoring.author_loop import author_loop
-    from .critic.author_loop_text import loop_text
-    from .llm.models import load_model
+    from ..authoring.author_loop import author_loop
+    from ..critic.author_loop_text import loop_text
+    from ..llm.models import load_model
 
     is_file = archetype.endswith((".yaml", ".yml"))
     constitution = compile_constitution(
@@ -237,3 +244,27 @@ def _complain(message: str) -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def register_groups(app: typer.Typer) -> None:
+    """Adds every command that has a module of its own."""
+    app.add_typer(cache, name="cache")
+    critic.command()(injection)
+    app.add_typer(critic, name="critic")
+    app.command()(confounds)
+    app.command()(review)
+    app.command()(package)
+    app.command()(push)
+    app.add_typer(runs, name="runs")
+    app.add_typer(stories, name="stories")
+    app.add_typer(study, name="study")
+
+
+def show_estimate(file: Path, console: Console) -> None:
+    """Prints the estimate of a config; nothing is loaded, asked or written."""
+    from ..pipeline.config import load_config
+    from ..pipeline.estimate import estimate
+    from ..pipeline.estimate_text import estimate_text
+
+    config = load_config(file)
+    console.print(estimate_text(estimate(config, str(file)), config.budget))

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .llm.embedded import EMBEDDED
-from .pipeline.files import write_atomically
-from .prompts.lessons import lesson_rows, load_lessons
+from ..llm.embedded import EMBEDDED
+from ..pipeline.files import write_atomically
+from ..prompts.lessons import lesson_rows, load_lessons
 
 console = Console()
 app = typer.Typer(
@@ -74,7 +74,7 @@ def make(
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
 ) -> None:
     """Let a model write arcs for archetypes; what does not hold the three parts is left out."""
-    from .authoring.stories import make_arcs
+    from ..authoring.stories import make_arcs
 
     with console.status("writing"):
         made = make_arcs(archetype, model, per_mode=per_mode, seed=seed)

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .errors import ConfigurationError, Problem
+from ..errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from .pipeline.review import Review
+    from ..pipeline.review import Review
 
 console = Console()
 
@@ -28,8 +28,8 @@ def review(
 
     In the sheet, write A, B or tie into `better`. The key stays in the run directory.
     """
-    from .pipeline.review import export_sheet, read_sheet
-    from .pipeline.run_directory import RunDirectory
+    from ..pipeline.review import export_sheet, read_sheet
+    from ..pipeline.run_directory import RunDirectory
 
     if (out is None) == (read is None):
         fix = "give one of them: --out sheet.csv to begin, --read sheet.csv when it is filled"
@@ -45,8 +45,8 @@ def review(
 
 
 def _show(found: Review) -> None:
-    from .critic.critic_report_text import kappa_text
-    from .pipeline.review_agreement import agreements
+    from ..critic.critic_report_text import kappa_text
+    from ..pipeline.review_agreement import agreements
 
     if not found.rows:
         _line("No row is filled in.")

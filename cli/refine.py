@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .archetypes.draft import write_new
-from .archetypes.loader import LIBRARY, load_archetypes
-from .llm.embedded import EMBEDDED
+from ..archetypes.draft import write_new
+from ..archetypes.loader import LIBRARY, load_archetypes
+from ..llm.embedded import EMBEDDED
 
 console = Console(stderr=True)
 
@@ -35,11 +35,11 @@ def refine(
 
     Exit code 1 if no proposal was worth showing.
     """
-    from .authoring.refine import refine as propose
-    from .cache import Store
-    from .critic.refine_text import proposals_text, refinement_text
-    from .llm.cached import CachedModel
-    from .llm.models import load_model
+    from ..authoring.refine import refine as propose
+    from ..cache import Store
+    from ..critic.refine_text import proposals_text, refinement_text
+    from ..llm.cached import CachedModel
+    from ..llm.models import load_model
 
     source = path or LIBRARY
     load_archetypes(source, only=None if archetype is None else [archetype])

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .cache import KINDS, Entry, Store
-from .cache_contents import find, select, totals
-from .errors import ConfigurationError, Problem
+from ..cache import KINDS, Entry, Store
+from ..cache_contents import find, select, totals
+from ..errors import ConfigurationError, Problem
 
 app = typer.Typer(help="The store of model calls: list, show, count, tidy up.")
 console = Console()
@@ -120,7 +120,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is.")] = False,
 ) -> None:
     """Say what would be deleted, or delete it with --yes. A deleted call is asked again."""
-    from .pipeline.used_keys import used_by_runs
+    from ..pipeline.used_keys import used_by_runs
 
     _check_kind(kind)
     if kind is None and model is None and older_than is None and not unused:

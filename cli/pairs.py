@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .errors import ConfigurationError, Problem
+from ..errors import ConfigurationError, Problem
 
 
 def confounds(
@@ -21,9 +21,9 @@ def confounds(
     out: Annotated[Path | None, typer.Option(help="Where the balanced pairs go.")] = None,
 ) -> None:
     """Length, refusal wording and form of both sides; an AUC of 0.5 tells nothing."""
-    from .preferences.balance import balance as balanced
-    from .preferences.confounds import confounds as measure
-    from .preferences.dataset import Pairs
+    from ..preferences.balance import balance as balanced
+    from ..preferences.confounds import confounds as measure
+    from ..preferences.dataset import Pairs
 
     if (balance is None) != (out is None):
         fix = "give both: --balance drop --out balanced.jsonl"

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .archetypes.draft import write_new
-from .archetypes.loader import LIBRARY
-from .constitution.compiler import compile_constitution
-from .constitution.interchange.draft import draft_archetype, draft_id, lost_lines
-from .constitution.interchange.formats import ANNOTATED_PAIRS, FORMATS, detect, export, get_format
-from .constitution.interchange.json_text import dump, parse_json, read_source
-from .constitution.principle import Constitution
-from .errors import ConfigurationError, Problem
+from ..archetypes.draft import write_new
+from ..archetypes.loader import LIBRARY
+from ..constitution.compiler import compile_constitution
+from ..constitution.interchange.draft import draft_archetype, draft_id, lost_lines
+from ..constitution.interchange.formats import ANNOTATED_PAIRS, FORMATS, detect, export, get_format
+from ..constitution.interchange.json_text import dump, parse_json, read_source
+from ..constitution.principle import Constitution
+from ..errors import ConfigurationError, Problem
 
 console = Console(stderr=True)
 _NAMES = ", ".join([*FORMATS, ANNOTATED_PAIRS])
@@ -62,7 +62,7 @@ def import_command(
         _import_pairs(text, file, out)
         return
     if kind == ANNOTATED_PAIRS:
-        from .preferences.annotated_pairs_reader import principles_of
+        from ..preferences.annotated_pairs_reader import principles_of
 
         imported = principles_of(parse_json(text, str(file)), str(file))
     else:
@@ -99,8 +99,8 @@ def _say(text: str) -> None:
 
 
 def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, list[str]]:
-    from .preferences.annotated_pairs import to_annotated_pairs
-    from .preferences.dataset import Pairs
+    from ..preferences.annotated_pairs import to_annotated_pairs
+    from ..preferences.dataset import Pairs
 
     if pairs is None:
         fix = "add `--pairs RUN/30_pairs.jsonl`"
@@ -112,8 +112,8 @@ def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, lis
 
 
 def _import_pairs(text: str, file: Path, out: Path) -> None:
-    from .preferences.annotated_pairs_reader import from_annotated_pairs
-    from .preferences.dataset import Pairs
+    from ..preferences.annotated_pairs_reader import from_annotated_pairs
+    from ..preferences.dataset import Pairs
 
     pairs, lost = from_annotated_pairs(parse_json(text, str(file)), str(file))
     write_new(out, "")
