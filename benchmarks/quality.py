@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 from anlage.benchmarks.train import stock
+from anlage.cli.render.evaluation import evaluation_report
 from anlage.evaluation.evaluate import evaluate
-from anlage.evaluation.table import evaluation_report
 from anlage.llm.local import LocalModel
 from anlage.pipeline.config import load_config
 from anlage.pipeline.stage import evaluation_prompts, probe_pairs

@@ -129,8 +129,8 @@ def _config_file(target: Path) -> Path:
 
 
 def _run_until(target: Path, stage: str, *, again: bool) -> None:
-    from ..evaluation.table import evaluation_report
     from ..pipeline.run import run as run_pipeline
+    from .render.evaluation import evaluation_report
 
     done = run_pipeline(
         _config_file(target), until=stage, again=again, quiet=False, console=console
@@ -151,7 +151,7 @@ def trace(
     """Follow a pair back: YAML line, principle, prompt, draft, critique, revision, label."""
     from ..pipeline.run_directory import RunDirectory
     from ..pipeline.trace import trace as follow
-    from ..pipeline.trace_text import trace_text
+    from .render.trace import trace_text
 
     console.print(trace_text(follow(RunDirectory(run_dir), pair_id)))
 
@@ -181,8 +181,8 @@ def critique(
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
     from ..authoring.author_loop import author_loop
-    from ..critic.author_loop_text import loop_text
     from ..llm.models import load_model
+    from .render.author_loop import loop_text
 
     is_file = archetype.endswith((".yaml", ".yml"))
     constitution = compile_constitution(
@@ -264,7 +264,7 @@ def show_estimate(file: Path, console: Console) -> None:
     """Prints the estimate of a config; nothing is loaded, asked or written."""
     from ..pipeline.config import load_config
     from ..pipeline.estimate import estimate
-    from ..pipeline.estimate_text import estimate_text
+    from .render.estimate import estimate_text
 
     config = load_config(file)
     console.print(estimate_text(estimate(config, str(file)), config.budget))

@@ -15,13 +15,13 @@ from ..authoring.coverage import coverage as count_coverage
 from ..authoring.coverage_picture import draw_coverage
 from ..authoring.diff import diff as diff_sides
 from ..authoring.side import load_revision, load_side
-from ..constitution.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card
 from ..constitution.compiler import compile_constitution
-from ..constitution.diff_text import diff_text
 from ..errors import ConfigurationError, Problem
-from ..prompts.coverage_text import coverage_text
 from .interchange import export_command, import_command
 from .refine import refine
+from .render.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card
+from .render.coverage import coverage_text
+from .render.diff import diff_text
 
 console = Console()
 _Path = Annotated[Path | None, typer.Option(help="Archetype file or folder, not the library.")]

@@ -48,8 +48,8 @@ def calibrate(
 ) -> None:
     """Accuracy per failure mode and role, position and length bias, reliability."""
     from ..critic.critic_report import critic_report
-    from ..critic.critic_report_text import critic_report_text, self_preference_text
     from ..pipeline.files import write_json
+    from .render.critic_report import critic_report_text, self_preference_text
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
@@ -80,7 +80,7 @@ def agreement(
 ) -> None:
     """How far two critics agree beyond chance: Cohen's kappa with a bootstrap interval."""
     from ..critic.critic_report import agreement as measure
-    from ..critic.critic_report_text import kappa_text
+    from .render.critic_report import kappa_text
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
@@ -118,10 +118,10 @@ def pilot(
     from ..archetypes.loader import LIBRARY
     from ..authoring.pilot import pilot as measure
     from ..constitution.compiler import compile_constitution
-    from ..critic.pilot_text import pilot_text
     from ..critic.shipped_pairs import shipped_pairs
     from ..pipeline.files import write_json
     from ..prompts.loader import load_prompts
+    from .render.pilot import pilot_text
 
     constitution = compile_constitution(archetypes or LIBRARY, only=only)
     with _Critics(runs) as critics, critics.stage(f"asking {model}"):

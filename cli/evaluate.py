@@ -88,7 +88,8 @@ def compare(
     gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
 ) -> None:
     """Compare two evaluations, prompt by prompt."""
-    from ..pipeline.compared import compared_report, read_compared
+    from ..pipeline.compared import read_compared
+    from .render.compare import compared_report
 
     bounds = _gates(gates)
     first, second = read_compared(before, first=True), read_compared(after, first=False)
@@ -100,7 +101,7 @@ def compare(
             message, fix = "gates need evaluations of suites", "compare files of `--json`"
             raise ConfigurationError([Problem("E011", "error", before, 0, message, fix)])
         from ..evaluation.suites.gates import check_gates
-        from ..evaluation.suites.table import gates_table
+        from .render.suites import gates_table
 
         results = check_gates(bounds, second, first)
         console.print(gates_table(results))
@@ -110,7 +111,7 @@ def compare(
 
 def _show(result: SuiteEvaluation, against: str, targets: str, bounds: Gates | None) -> None:
     from ..evaluation.suites.gates import check_gates
-    from ..evaluation.suites.table import gates_table, suites_report
+    from .render.suites import gates_table, suites_report
 
     names = [model.name for model in result.models]
     if against and against not in names:
@@ -164,7 +165,7 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
     if split == "test" and again:
         fix = "leave --again out; the test twins are measured anew each time"
         raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
-    from ..evaluation.table import evaluation_report
+    from .render.evaluation import evaluation_report
 
     file = target / "config.yaml" if target.is_dir() else target
     if split == "test":

@@ -37,9 +37,9 @@ def refine(
     """
     from ..authoring.refine import refine as propose
     from ..cache import Store
-    from ..critic.refine_text import proposals_text, refinement_text
     from ..llm.cached import CachedModel
     from ..llm.models import load_model
+    from .render.refine import proposals_text, refinement_text
 
     source = path or LIBRARY
     load_archetypes(source, only=None if archetype is None else [archetype])

@@ -45,8 +45,8 @@ def review(
 
 
 def _show(found: Review) -> None:
-    from ..critic.critic_report_text import kappa_text
     from ..pipeline.review_agreement import agreements
+    from .render.critic_report import kappa_text
 
     if not found.rows:
         _line("No row is filled in.")

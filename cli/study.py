@@ -31,7 +31,7 @@ def plan(file: File, full: Full = False) -> None:
     """What is new, what is shared, calls, cost, time and power, before anything runs."""
     from ..study.design import design
     from ..study.plan import make_plan
-    from ..study.plan_text import plan_text
+    from .render.study_plan import plan_text
 
     console.print(plan_text(make_plan(design(file, full=full))))
 
@@ -47,8 +47,8 @@ def run(
     address: Annotated[str | None, typer.Option(help="Address of the Ray cluster.")] = None,
 ) -> None:
     """Run what is not finished, then write the report; resumes where it stopped."""
-    from ..study.live_table import live_table
     from ..study.study import Study
+    from .render.study_live import live_table
 
     study = Study(file, full=full)
     for warning in study.design.warnings:

@@ -6,14 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from ..errors import ConfigurationError, Problem
 from ..evaluation.result import Evaluation
 from ..evaluation.suites.evaluation import FORMAT, ModelOutcomes, SuiteEvaluation
-from ..evaluation.suites.table import comparison_report
-from ..evaluation.table import evaluation_report
 
 Compared = ModelOutcomes | Evaluation
 
@@ -52,30 +47,6 @@ def read_compared(word: str, *, first: bool) -> Compared:
     names = [model.name for model in found.models]
     model = found.model(_chosen(names, name, str(path), first=False))
     return replace(found, models=(model,), baseline=None)
-
-
-def compared_report(before: Compared, after: Compared, targets: tuple[str, ...]) -> RenderableType:
-    """The differences between two sides, on the units both have.
-
-    Raises:
-        ConfigurationError: One side measured suites and the other a run's own prompts.
-    """
-    if isinstance(before, ModelOutcomes) and isinstance(after, ModelOutcomes):
-        old, new = before.name, after.name
-        if old == new:
-            before, after = replace(before, name=f"{old} (A)"), replace(after, name=f"{new} (B)")
-        return comparison_report(before, after, targets)
-    if isinstance(before, Evaluation) and isinstance(after, Evaluation):
-        first = replace(before.models[0], name="A")
-        second = replace(after.models[0], name="B")
-        both = replace(after, models=(first, second), baseline="A")
-        parts: list[RenderableType] = [evaluation_report(both)]
-        if before.judge != after.judge:
-            parts.append(Text("The two were judged by different judges: measure one again.", "red"))
-        return Group(*parts)
-    message = "one side measured suites, the other a run's own prompts"
-    fix = "measure both alike: anlage evaluate A B --suites ..."
-    raise ConfigurationError([Problem("E011", "error", "compare", 0, message, fix)])
 
 
 def _chosen(names: list[str], name: str, source: str, *, first: bool) -> str:

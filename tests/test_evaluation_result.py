@@ -4,10 +4,10 @@ import io
 from dataclasses import replace
 
 import pytest
+from anlage.cli.render.evaluation import evaluation_report
 from anlage.errors import ConfigurationError
 from anlage.evaluation.evaluate import evaluate
 from anlage.evaluation.result import Evaluation
-from anlage.evaluation.table import evaluation_report
 from anlage.evaluation.wording import percent, verdict_sentence
 from rich.console import Console
 

@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .change import Change
-from .result import Evaluation
-from .wording import change_cells, percent, value_text, verdict_sentence
+from ...evaluation.change import Change
+from ...evaluation.result import Evaluation
+from ...evaluation.wording import change_cells, percent, value_text, verdict_sentence
 
 CAPTION = (
     "Rates are shares of answers. Change is after minus before on the same prompts: in percentage "

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..authoring.coverage import SPLITS, Coverage
+from ...authoring.coverage import SPLITS, Coverage
 
 
 def coverage_text(found: Coverage) -> RenderableType:

@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..stats import Rate
-from .calibrate import MIN_DECIDED, CalibrationRow
-from .critic_report import CriticReport
-from .kappa import Kappa
-from .self_preference import SelfPreference
+from ...critic.calibrate import MIN_DECIDED, CalibrationRow
+from ...critic.critic_report import CriticReport
+from ...critic.kappa import Kappa
+from ...critic.self_preference import SelfPreference
+from ...stats import Rate
 
 
 def critic_report_text(found: CriticReport) -> RenderableType:

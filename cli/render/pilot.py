@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..authoring.pilot import Advice, PilotRow
+from ...authoring.pilot import Advice, PilotRow
 
 _MEANING: Final[dict[Advice, str]] = {
     "keep": "it decides, in both orders, and not like another",

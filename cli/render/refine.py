@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..authoring.refine import Refinement
+from ...authoring.refine import Refinement
 
 
 def proposals_text(found: Refinement) -> RenderableType:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from ..authoring.author_loop import AuthorLoop
+from ...authoring.author_loop import AuthorLoop
 
 _VERDICT = {False: "no", None: "unreadable"}
 

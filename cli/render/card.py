@@ -10,10 +10,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..archetypes.reference import Reference, load_references, references_beside
-from ..archetypes.schema import Archetype
-from ..archetypes.vocabulary import load_cues, load_failure_modes
-from .principle import Principle
+from ...archetypes.reference import Reference, load_references, references_beside
+from ...archetypes.schema import Archetype
+from ...archetypes.vocabulary import load_cues, load_failure_modes
+from ...constitution.principle import Principle
 
 STATUS = {
     "V": "title and DOI, ISBN or URL seen",

@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..llm.budget import BudgetLimits, Spending
-from ..llm.prices import NO_FEE
-from .estimate import RunEstimate
+from ...llm.budget import BudgetLimits, Spending
+from ...llm.prices import NO_FEE
+from ...pipeline.estimate import RunEstimate
 
 
 def estimate_text(found: RunEstimate, limits: BudgetLimits) -> RenderableType:

@@ -8,15 +8,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...evaluation.measure import HARM
+from ...evaluation.suites.comparison import SuiteChange, bleed, estimate_of, suite_changes, unpaired
+from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
+from ...evaluation.suites.gates import GateResult
+from ...evaluation.suites.measure import SuiteMeasure
+from ...evaluation.suites.outcome import SuiteOutcome
+from ...evaluation.wording import judge_text, p_text, percent, points
 from ...stats import Estimate
 from ...stats_power import smallest_visible_change
-from ..measure import HARM
-from ..wording import judge_text, p_text, percent, points
-from .comparison import SuiteChange, bleed, estimate_of, suite_changes, unpaired
-from .evaluation import ModelOutcomes, SuiteEvaluation
-from .gates import GateResult
-from .measure import SuiteMeasure
-from .outcome import SuiteOutcome
 
 FEW = 10
 """Prompts below which a failure mode gets no line of its own in the terminal."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from .local_queue import QueueState
-from .run_progress import last_condition, read_progress
-from .sharing import Job
+from ...study.local_queue import QueueState
+from ...study.run_progress import last_condition, read_progress
+from ...study.sharing import Job
 
 _MOST_ROWS = 24
 
