@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from string import Template
 
 from ..archetypes.lint.objections import file_objections
 from ..archetypes.loader import LIBRARY, read_archetypes, select_archetypes
@@ -11,7 +13,6 @@ from ..archetypes.precedence import precedence
 from ..archetypes.schema import Archetype, AuthoredPrinciple
 from ..errors import ArchetypeError
 from .principle import Constitution, Openings, Principle, Provenance
-from .request_text import request_texts
 
 
 def compile_constitution(
@@ -84,3 +85,30 @@ def _principle(archetype: Archetype, authored: AuthoredPrinciple, level: int) ->
             references=tuple(dict.fromkeys(item.ref for item in archetype.evidence)),
         ),
     )
+
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template((TEMPLATES / f"{name}.md").read_text(encoding="utf-8").strip())
+
+
+def request_texts(principle: AuthoredPrinciple) -> tuple[str, str, str]:
+    """Critique, revision and comparison request of one principle.
+
+    A text the author wrote is taken as it stands. Substitution is one pass, so a
+    `$` in an author's sentence stays what it is.
+    """
+    values = {
+        "situation": principle.situation.rstrip("."),
+        "statement": principle.statement,
+        "negative": principle.negative,
+    }
+    own = (principle.critique, principle.revise, principle.compare)
+    critique, revise, compare = (
+        text if text is not None else _template(name).substitute(values)
+        for name, text in zip(("critique", "revise", "compare"), own, strict=True)
+    )
+    return critique, revise, compare
