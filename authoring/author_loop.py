@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..constitution.principle import Principle
-from ..critic.critique import Critique, CritiqueItem, critique
+from ..critic.critique import Critique, CritiqueItem, critique, revision_job
 from ..critic.frames import FrameJob, fill_frames
-from ..critic.revise import revision_job
 from ..llm.request import Model
 from ..prompts.prompt import Message, Prompt
 

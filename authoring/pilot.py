@@ -10,7 +10,7 @@ from typing import Literal
 from ..constitution.principle import Principle
 from ..critic.calibrate import ANY_MODE, MAX_FAILED_SHARE, as_prompt
 from ..critic.compare import Comparison, ComparisonItem, compare
-from ..critic.kappa import cohen_kappa
+from ..critic.critic_report import cohen_kappa
 from ..critic.labelled_pair import LabelledPair
 from ..critic.routing import candidates, derive_seed, threat
 from ..errors import OutcomeError

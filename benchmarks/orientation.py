@@ -156,7 +156,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gate: lets through what it should hold back",
-        "critic/gate.py",
+        "critic/calibrate.py",
         "return (failure_mode, role) in self.slices",
         "return (failure_mode, role) not in self.slices",
         ("test_critic_gate.py",),

@@ -213,8 +213,7 @@ def injection(
     """Put attacks on a judge into the failing answers, and print the share that worked."""
     from ..cache import Store
     from ..constitution.compiler import compile_constitution
-    from ..critic.injection import measure_injection
-    from ..critic.injection_attacks import ATTACKS
+    from ..critic.injection import ATTACKS, measure_injection
     from ..critic.labelled_sample import balanced_sample
     from ..critic.shipped_pairs import shipped_pairs
     from ..pipeline.models import RunModels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..critic.gate import Gate
+from ..critic.calibrate import Gate
 from ..preferences.cast import Cast
 from .stage import Context
 

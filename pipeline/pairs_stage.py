@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..constitution.yaml_form import load_constitution
-from ..critic.gate import Gate
+from ..critic.calibrate import Gate
 from .casting import cast_of
 from .config import RunConfig
 from .effect import conditions_of, critic_of, pair_settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..critic.kappa import Kappa, cohen_kappa
+from ..critic.critic_report import Kappa, cohen_kappa
 from ..stats import Rate
 from .review import Review, ReviewedPair
 

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ..constitution.principle import Constitution
-from ..critic.calibrate import Calibration
-from ..critic.gate import Gate
+from ..critic.calibrate import Calibration, Gate
 from ..llm.models import AnyModel, as_model
 from ..prompts.prompt import Prompt
 from .builder import get_builder

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..critic.critique import Critique
+from ..critic.critique import Critique, revision_job
 from ..critic.frames import FrameJob, fill_frames
-from ..critic.revise import revision_job
 from ..critic.routing import threat
 from ..llm.request import Model, Outcome
 from .attempt import Attempt, pick_good_opening

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 from ..constitution.principle import Constitution, Principle
 from ..critic.compare import ComparisonItem, compare
-from ..critic.critique import Critique, CritiqueItem, critique
+from ..critic.critique import Critique, CritiqueItem, critique, revision_job
 from ..critic.frames import FrameJob, fill_frames
-from ..critic.revise import revision_job
 from ..critic.routing import derive_seed, route, threat
 from ..llm.request import Model
 from .attempt import Attempt, still_open

@@ -10,8 +10,8 @@ from anlage.critic.critique import (
     find_quote,
     parse_verdict,
     reason_request,
+    revision_job,
 )
-from anlage.critic.revise import revision_job
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 

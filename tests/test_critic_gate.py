@@ -3,8 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.critic.calibrate import MIN_DECIDED, Calibration, CalibrationRow
-from anlage.critic.gate import Gate
+from anlage.critic.calibrate import MIN_DECIDED, Calibration, CalibrationRow, Gate
 from anlage.errors import ConfigurationError
 from anlage.pipeline.files import write_json
 

@@ -7,8 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...critic.calibrate import MIN_DECIDED, CalibrationRow
-from ...critic.critic_report import CriticReport
-from ...critic.kappa import Kappa
+from ...critic.critic_report import CriticReport, Kappa
 from ...critic.self_preference import SelfPreference
 from ...stats import Rate
 
