@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from statistics import fmean
+from typing import Final, Literal
 
 from ..stats import (
     Difference,
     Estimate,
+    Interval,
     Rate,
     holm,
     mean_estimate,
     paired_difference,
     paired_mean_difference,
 )
-from .measure import Measure
+from ..stats_bootstrap import paired_bootstrap
+from .measure import HARM, Measure, SuiteMeasure
 from .model_evaluation import ModelEvaluation
+from .suites.evaluation import ModelOutcomes
+from .suites.outcome import SuiteOutcome
 
 ALPHA = 0.05
 
@@ -108,3 +114,158 @@ def _perplexity_change(
 
 def _rate(values: list[float]) -> Estimate:
     return Rate(round(sum(values)), len(values)).estimate
+
+
+PRIMARY: Final = frozenset({"defended", "over_refusal", "accuracy", "matching", "quality"})
+"""Measures a claim may rest on; p-values are Holm-adjusted over all of them, and over
+all others apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteChange:
+    """One measure of one suite, before and after, on the units both have.
+
+    Attributes:
+        measure: What was measured.
+        before: The baseline's value.
+        after: The other model's.
+        difference: After minus before; interval and p-value not adjusted.
+        p_holm: p-value adjusted over all primary, or over all other measures.
+        aimed: True where the training meant to move it.
+    """
+
+    measure: SuiteMeasure
+    before: Estimate
+    after: Estimate
+    difference: Difference
+    p_holm: float
+    aimed: bool
+
+    @property
+    def direction(self) -> Literal["rose", "fell", "unclear"]:
+        """What may be claimed: both the interval and the adjusted test must agree."""
+        if self.p_holm >= ALPHA or self.difference.interval.contains(0.0):
+            return "unclear"
+        return "rose" if self.difference.value > 0 else "fell"
+
+    @property
+    def is_better(self) -> bool | None:
+        """Whether it moved in the good direction; None where unclear or neither is good."""
+        if self.direction == "unclear" or not self.measure.better:
+            return None
+        return (self.direction == "rose") == (self.measure.better == "higher")
+
+
+def suite_changes(
+    before: ModelOutcomes, after: ModelOutcomes, *, targets: Collection[str] = (HARM,)
+) -> tuple[SuiteChange, ...]:
+    """Every measure of every suite both models were asked in the same form.
+
+    Suites that differ in what was asked (another sample, another file) are left
+    out: `unpaired` names them. Where one request stands in several units (attacks
+    of a family), whole requests are resampled and flipped.
+
+    Args:
+        before: The baseline.
+        after: The model compared with it.
+        targets: Failure modes and suites the training aimed at; what moves
+            elsewhere is bleed.
+    """
+    found: list[SuiteChange] = []
+    for old in before.suites:
+        new = after.suite(old.suite)
+        if new is None or new.sha256 != old.sha256:
+            continue
+        for measure in old.measures():
+            change = _suite_change(measure, old, new, targets)
+            if change is not None:
+                found.append(change)
+    adjusted: dict[int, float] = {}
+    for primary in (True, False):
+        rows = [k for k, c in enumerate(found) if (c.measure.name in PRIMARY) == primary]
+        adjusted.update(zip(rows, holm([found[k].difference.p for k in rows]), strict=True))
+    return tuple(replace(change, p_holm=adjusted[k]) for k, change in enumerate(found))
+
+
+def unpaired(before: ModelOutcomes, after: ModelOutcomes) -> list[str]:
+    """Suites of either model that cannot be paired, with the reason."""
+    reasons = []
+    for old in before.suites:
+        new = after.suite(old.suite)
+        if new is None:
+            reasons.append(f"{old.suite}: only measured on {before.name}")
+        elif new.sha256 != old.sha256:
+            reasons.append(f"{old.suite}: not the same prompts (another file, sample or version)")
+    reasons += [
+        f"{new.suite}: only measured on {after.name}"
+        for new in after.suites
+        if before.suite(new.suite) is None
+    ]
+    return reasons
+
+
+def bleed(changes: Collection[SuiteChange]) -> tuple[SuiteChange, ...]:
+    """What moved, for better or worse, though the training did not aim at it."""
+    return tuple(change for change in changes if not change.aimed and change.direction != "unclear")
+
+
+def estimate_of(outcome: SuiteOutcome, measure: SuiteMeasure) -> Estimate | None:
+    """A measure of one model with its 95% interval, or None with too few units.
+
+    Rates: Wilson. Means: t. Where one request stands in several units, the mean
+    over requests and its t interval.
+    """
+    return _estimate(outcome.units(measure), measure)
+
+
+def _estimate(units: Mapping[str, float], measure: SuiteMeasure) -> Estimate | None:
+    if not units:
+        return None
+    clusters = _clusters(units)
+    if len(clusters) < len(units):
+        if len(clusters) < 2:
+            return None
+        means = [fmean(values) for values in clusters.values()]
+        found = mean_estimate(means)
+        low, high = found.interval.low, found.interval.high
+        if measure.is_rate:
+            low, high = max(0.0, low), min(1.0, high)
+        return Estimate(found.value, Interval(low, high), len(units))
+    values = list(units.values())
+    if measure.is_rate:
+        return Rate(round(sum(values)), len(values)).estimate
+    return mean_estimate(values) if len(values) > 1 else None
+
+
+def _clusters(units: Mapping[str, float]) -> dict[str, list[float]]:
+    """Values by request: `jbb_h00+aim` and `jbb_h00+leo` are the same one."""
+    found: dict[str, list[float]] = {}
+    for unit, value in units.items():
+        found.setdefault(unit.split("+")[0], []).append(value)
+    return found
+
+
+def _suite_change(
+    measure: SuiteMeasure, old: SuiteOutcome, new: SuiteOutcome, targets: Collection[str]
+) -> SuiteChange | None:
+    first, second = old.units(measure), new.units(measure)
+    shared = [unit for unit in first if unit in second]
+    if len(shared) < 2:
+        return None
+    before, after = [first[unit] for unit in shared], [second[unit] for unit in shared]
+    groups = [unit.split("+")[0] for unit in shared]
+    if len(set(groups)) < len(groups):
+        if len(set(groups)) < 2:
+            return None
+        difference = paired_bootstrap(before, after, groups=groups)
+    elif measure.is_rate:
+        difference = paired_difference([x == 1.0 for x in before], [x == 1.0 for x in after])
+    else:
+        difference = paired_mean_difference(before, after)
+    estimates = [
+        _estimate(dict(zip(shared, values, strict=True)), measure) for values in (before, after)
+    ]
+    if estimates[0] is None or estimates[1] is None:
+        return None
+    aimed = bool({measure.failure_mode, measure.suite, measure.suite.split("+")[0]} & set(targets))
+    return SuiteChange(measure, estimates[0], estimates[1], difference, difference.p, aimed)

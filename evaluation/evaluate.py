@@ -11,11 +11,10 @@ from ..critic.labelled_pair import LabelledPair
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.request import Completion, Model, Request
 from ..prompts.prompt import Prompt, under_system
-from .answer import Answer, Judge, JudgeQuality
+from .answer import Answer, Judge, JudgeQuality, repeated_share
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity
 from .probe import ProbeItem, measure_probe
-from .repetition import repeated_share
 from .result import Evaluation
 
 Progress = Callable[[str, int, int], None]

@@ -10,6 +10,7 @@ from .change import Change
 from .measure import HARM, Measure
 from .model_evaluation import ModelEvaluation
 from .result import Evaluation
+from .wording import change_cells, percent, value_text, verdict_sentence
 
 
 def percent(share: float) -> str:
@@ -162,3 +163,12 @@ def _alone(model: ModelEvaluation) -> str:
 def _sentence(text: str, evaluation: Evaluation) -> str:
     splits = " and ".join(evaluation.splits)
     return f"On the {splits} prompts, {text}; {judge_text(evaluation.judge)}."
+
+
+CAPTION = (
+    "Rates are shares of answers. Change is after minus before on the same prompts: in percentage "
+    "points for rates and repetition, a ratio for perplexity, nats per token for the probe. "
+    "Intervals and tests: Newcombe and exact McNemar for rates, paired t for means; p is "
+    "Holm-adjusted within each block. The judge's errors are in no interval."
+)
+"""How to read the numbers, for the terminal and the report."""

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from ..cli.render.evaluation import CAPTION
 from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
-from ..evaluation.wording import change_cells, verdict_sentence
+from ..evaluation.wording import CAPTION, change_cells, verdict_sentence
 from ..llm.embedded import EMBEDDED, HUB_ID
 from ..trainer.result import TrainedModel
 from .config import load_config

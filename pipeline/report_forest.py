@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluation.change import Change
-from ..evaluation.suites.comparison import SuiteChange
+from ..evaluation.change import Change, SuiteChange
 from .report_plots import COLOURS, new_figure, plot_style, to_svg
 
 _GOOD, _BAD, _OPEN = COLOURS[1], COLOURS[2], "#555555"

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..cli.render.evaluation import CAPTION
 from ..evaluation.measure import HARM
 from ..evaluation.result import Evaluation
-from ..evaluation.wording import change_cells
+from ..evaluation.wording import CAPTION, change_cells
 from .report_artefacts import SUITES, Artefacts, Json
 from .report_forest import forest_plot, forest_rows
 from .report_html import bullets, figure, paragraph, table

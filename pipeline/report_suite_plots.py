@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..evaluation.change import estimate_of
 from ..evaluation.measure import HARM
-from ..evaluation.suites.comparison import estimate_of
 from ..evaluation.suites.evaluation import ModelOutcomes
 from ..evaluation.suites.outcome import SuiteOutcome
 from ..stats import Estimate

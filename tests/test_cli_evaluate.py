@@ -10,7 +10,7 @@ from anlage.cache import Store
 from anlage.cli.app import app
 from anlage.cli.render.suites import suites_report
 from anlage.errors import ConfigurationError
-from anlage.evaluation.suites.comparison import bleed, suite_changes, unpaired
+from anlage.evaluation.change import bleed, suite_changes, unpaired
 from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from anlage.evaluation.suites.gates import Gates, check_gates, load_gates
 from anlage.evaluation.suites.outcome import JudgedAnswer, SuiteOutcome

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 
 import pytest
+from anlage.evaluation.answer import repeated_share
 from anlage.evaluation.perplexity import Perplexity, held_out_text, measure_perplexity, split_chunks
-from anlage.evaluation.repetition import repeated_share
 from anlage.llm.request import Completion, Request, Score
 from hypothesis import given
 from hypothesis import strategies as st

@@ -111,7 +111,7 @@ def test_plane_and_attacks_put_each_suite_where_it_belongs() -> None:
 
 
 def test_forest_shows_a_loss_as_a_loss() -> None:
-    from anlage.evaluation.suites.comparison import suite_changes
+    from anlage.evaluation.change import suite_changes
 
     found = measured(BAD, GOOD)
     before, after = found.models

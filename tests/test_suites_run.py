@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from anlage.errors import ConfigurationError, NotSupportedError
 from anlage.evaluation.answer import JudgeQuality, Verdict
+from anlage.evaluation.change import estimate_of
 from anlage.evaluation.judge import RefusalJudge
 from anlage.evaluation.judging import Judged, judge_faults
 from anlage.evaluation.llm_judge import LlmJudge
@@ -17,7 +18,6 @@ from anlage.evaluation.phrases import find_phrases, persona_phrases
 from anlage.evaluation.rubric import Rubric, parse_rating
 from anlage.evaluation.suites.attack import Attack, load_attacks, read_attack
 from anlage.evaluation.suites.choose import scored_choice
-from anlage.evaluation.suites.comparison import estimate_of
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
 from anlage.evaluation.suites.item import ChoiceItem
 from anlage.evaluation.suites.load import LoadedSuite, load_items

@@ -8,15 +8,7 @@ from rich.text import Text
 
 from ...evaluation.change import Change
 from ...evaluation.result import Evaluation
-from ...evaluation.wording import change_cells, percent, value_text, verdict_sentence
-
-CAPTION = (
-    "Rates are shares of answers. Change is after minus before on the same prompts: in percentage "
-    "points for rates and repetition, a ratio for perplexity, nats per token for the probe. "
-    "Intervals and tests: Newcombe and exact McNemar for rates, paired t for means; p is "
-    "Holm-adjusted within each block. The judge's errors are in no interval."
-)
-"""How to read the numbers, for the terminal and the report."""
+from ...evaluation.wording import CAPTION, change_cells, percent, value_text, verdict_sentence
 
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:

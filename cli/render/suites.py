@@ -8,11 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...evaluation.measure import HARM
-from ...evaluation.suites.comparison import SuiteChange, bleed, estimate_of, suite_changes, unpaired
+from ...evaluation.change import SuiteChange, bleed, estimate_of, suite_changes, unpaired
+from ...evaluation.measure import HARM, SuiteMeasure
 from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ...evaluation.suites.gates import GateResult
-from ...evaluation.suites.measure import SuiteMeasure
 from ...evaluation.suites.outcome import SuiteOutcome
 from ...evaluation.wording import judge_text, p_text, percent, points
 from ...stats import Estimate

@@ -13,7 +13,7 @@ from ...archetypes.validation import validation_problems
 from ...archetypes.yaml_file import load_yaml
 from ...errors import ConfigurationError
 from ...stats import Estimate
-from .comparison import SuiteChange, estimate_of, suite_changes
+from ..change import SuiteChange, estimate_of, suite_changes
 from .evaluation import ModelOutcomes
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")

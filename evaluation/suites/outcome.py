@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..answer import Verdict
+from ..measure import SuiteMeasure, measures_of
 from .item import ItemRole
-from .measure import SuiteMeasure, measures_of
 from .suite import Kind
 
 
