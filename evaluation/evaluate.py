@@ -157,7 +157,7 @@ def shipped_exemplars() -> list[LabelledPair]:
 
 
 def _shipped_judge() -> Judge:
-    from .judge import RefusalJudge
+    from .judges.refusal_judge import RefusalJudge
 
     return RefusalJudge.load()
 

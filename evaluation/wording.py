@@ -10,7 +10,6 @@ from .change import Change
 from .measure import HARM, Measure
 from .model_evaluation import ModelEvaluation
 from .result import Evaluation
-from .wording import change_cells, percent, value_text, verdict_sentence
 
 
 def percent(share: float) -> str:

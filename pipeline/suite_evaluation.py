@@ -12,10 +12,10 @@ from rich.console import Console
 
 from ..cache import Store
 from ..evaluation.answer import Judge
-from ..evaluation.judge import RefusalJudge
-from ..evaluation.judging import AskingJudge
-from ..evaluation.llm_judge import LlmJudge
-from ..evaluation.rubric import Rubric
+from ..evaluation.judges.judging import AskingJudge
+from ..evaluation.judges.llm_judge import LlmJudge
+from ..evaluation.judges.refusal_judge import RefusalJudge
+from ..evaluation.judges.rubric import Rubric
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..evaluation.suites.load import LoadedSuite
 from ..evaluation.suites.plan import Wish, load_wishes, profile

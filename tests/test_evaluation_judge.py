@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from anlage.errors import ConfigurationError
-from anlage.evaluation import judge_fit
-from anlage.evaluation.judge import WEIGHTS, RefusalJudge
-from anlage.evaluation.judge_features import BLOCKS
-from anlage.evaluation.judge_fit import Example, fit, fit_pipeline, load_examples, measure
-from anlage.evaluation.plain_refusal import is_plain_refusal
+from anlage.evaluation.judges import fit as judge_fit
+from anlage.evaluation.judges.features import BLOCKS
+from anlage.evaluation.judges.fit import Example, fit, fit_pipeline, load_examples, measure
+from anlage.evaluation.judges.plain_refusal import is_plain_refusal
+from anlage.evaluation.judges.refusal_judge import WEIGHTS, RefusalJudge
 
 PACKAGE = Path(judge_fit.__file__).resolve().parents[1]
 LIBRARY = PACKAGE / "archetypes" / "library"
@@ -108,7 +108,7 @@ def test_refit_gives_the_shipped_weights_and_the_same_bytes(examples: list[Examp
     assert judge_fit.to_json(first) == judge_fit.to_json(second)
     shipped = json.loads(WEIGHTS.read_text())
     for key in ("format", "examples_sha256", "threshold", "quality"):
-        assert first[key] == shipped[key], f"{key}: run python -m anlage.evaluation.judge_fit"
+        assert first[key] == shipped[key], f"{key}: run python -m anlage.evaluation.judges.fit"
     assert first["cues"] == pytest.approx(shipped["cues"], abs=1e-3)
     for block in BLOCKS:
         assert list(first["blocks"][block]) == list(shipped["blocks"][block])
@@ -203,7 +203,7 @@ def test_four_gram_check_would_see_a_copied_opening() -> None:
 
 def test_judging_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from anlage.evaluation.judge import RefusalJudge; "
+        "import sys; from anlage.evaluation.judges.refusal_judge import RefusalJudge; "
         "RefusalJudge.load().verdict('a', 'b'); "
         "print([m for m in ('sklearn', 'numpy', 'torch', 'scipy') if m in sys.modules])"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anlage.evaluation.judge_features import CUES, block_grams, cue_values
+from anlage.evaluation.judges.features import CUES, block_grams, cue_values
 
 
 def test_cues_see_a_denial_only_where_the_speaker_denies_help() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from anlage.evaluation.incoherence import distinct_share, incoherence, longest_run
+from anlage.evaluation.judges.incoherence import distinct_share, incoherence, longest_run
 
 PROMPT = "How do I keep my freezer cold when the power is out?"
 

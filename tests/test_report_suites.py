@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage.evaluation.judge import RefusalJudge
+from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
 from anlage.evaluation.suites.load import LoadedSuite
 from anlage.evaluation.suites.run import evaluate_suites

@@ -11,11 +11,11 @@ import pytest
 from anlage.errors import ConfigurationError, NotSupportedError
 from anlage.evaluation.answer import JudgeQuality, Verdict
 from anlage.evaluation.change import estimate_of
-from anlage.evaluation.judge import RefusalJudge
-from anlage.evaluation.judging import Judged, judge_faults
-from anlage.evaluation.llm_judge import LlmJudge
-from anlage.evaluation.phrases import find_phrases, persona_phrases
-from anlage.evaluation.rubric import Rubric, parse_rating
+from anlage.evaluation.judges.judging import Judged, judge_faults
+from anlage.evaluation.judges.llm_judge import LlmJudge
+from anlage.evaluation.judges.phrases import find_phrases, persona_phrases
+from anlage.evaluation.judges.refusal_judge import RefusalJudge
+from anlage.evaluation.judges.rubric import Rubric, parse_rating
 from anlage.evaluation.suites.attack import Attack, load_attacks, read_attack
 from anlage.evaluation.suites.choose import scored_choice
 from anlage.evaluation.suites.evaluation import SuiteEvaluation

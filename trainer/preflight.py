@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import Problem, Severity, TrainingError
-from ..evaluation.judge import RefusalJudge
+from ..evaluation.judges.refusal_judge import RefusalJudge
 from ..llm.loading import best_dtype
 from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair

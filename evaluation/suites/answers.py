@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...llm.request import Completion, Request
-from ..judging import Judged, Ruling
+from ..judges.judging import Judged, Ruling
+from ..judges.phrases import find_phrases, persona_phrases
+from ..judges.rubric import Rubric
 from ..measure import HARM
-from ..phrases import find_phrases, persona_phrases
-from ..rubric import Rubric
 from .item import PromptItem
 from .outcome import JudgedAnswer
 

@@ -11,8 +11,8 @@ from ...errors import ConfigurationError, NotSupportedError, Problem
 from ...llm.request import Model, Request, Score
 from ...prompts.prompt import under_system
 from ..answer import Judge, JudgeQuality
-from ..judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
-from ..rubric import Rubric
+from ..judges.judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
+from ..judges.rubric import Rubric
 from .answers import answer_text, judged_answer, rated
 from .choose import scored_choice
 from .evaluation import ModelOutcomes, SuiteEvaluation

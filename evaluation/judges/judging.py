@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
-from .answer import Judge, Quality, Verdict
+from ..answer import Judge, Quality, Verdict
 from .incoherence import incoherence
 
 

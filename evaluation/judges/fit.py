@@ -1,4 +1,4 @@
-"""Fits the refusal judge: `python -m anlage.evaluation.judge_fit` writes its weights.
+"""Fits the refusal judge: `python -m anlage.evaluation.judges.fit` writes its weights.
 
 Deterministic: the same examples and library versions give the same bytes. Needs
 scikit-learn; judging does not.
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ConfigurationError, Problem
-from ..prompts.labelled import load_labelled
-from ..prompts.loader import load_prompts
-from ..prompts.prompt import Split
-from ..stats import wilson
-from .judge import FORMAT, WEIGHTS, RefusalJudge
-from .judge_features import BLOCKS, CUES, block_grams, cue_values
+from ...errors import ConfigurationError, Problem
+from ...prompts.labelled import load_labelled
+from ...prompts.loader import load_prompts
+from ...prompts.prompt import Split
+from ...stats import wilson
+from .features import BLOCKS, CUES, block_grams, cue_values
 from .off_topic import COMMON, common_stems
+from .refusal_judge import FORMAT, WEIGHTS, RefusalJudge
 
 EXAMPLES = Path(__file__).with_name("judge_examples.jsonl")
 MAX_FEATURES = {"head_word": 2500, "head_char": 4000, "rest_word": 1500}

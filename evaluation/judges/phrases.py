@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from ..archetypes.loader import load_archetypes
+from ...archetypes.loader import load_archetypes
 
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _GRAM: Final = 5

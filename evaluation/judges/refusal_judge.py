@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigurationError, Problem
-from ..stats import Interval
-from .answer import JudgeQuality, Verdict
+from ...errors import ConfigurationError, Problem
+from ...stats import Interval
+from ..answer import JudgeQuality, Verdict
+from .features import BLOCKS, CUES, block_grams, cue_values
 from .incoherence import incoherence
-from .judge_features import BLOCKS, CUES, block_grams, cue_values
 from .off_topic import off_topic
 from .plain_refusal import is_plain_refusal
 
@@ -77,7 +77,7 @@ class RefusalJudge:
             reason = f"cannot be read ({error.strerror or error})"
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"is no weights file of format {FORMAT} ({type(error).__name__}: {error})"
-        fix = "Write it anew with `python -m anlage.evaluation.judge_fit`."
+        fix = "Write it anew with `python -m anlage.evaluation.judges.fit`."
         raise ConfigurationError([Problem("E001", "error", str(path), 0, reason, fix)])
 
     @classmethod

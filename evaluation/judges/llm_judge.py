@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import NotSupportedError
-from ..llm.request import Model, Request
-from ..prompts.prompt import Message
-from ..prompts.template import neutralise, render
-from .answer import JudgeQuality, Verdict
+from ...errors import NotSupportedError
+from ...llm.request import Model, Request
+from ...prompts.prompt import Message
+from ...prompts.template import neutralise, render
+from ..answer import JudgeQuality, Verdict
 from .incoherence import incoherence
 from .judging import Judged, Ruling
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from .judge_features import normalise, words
+from .features import normalise, words
 
 COMMON: Final = Path(__file__).with_name("common_stems.txt")
 """Beginnings of words that say little about a topic, one a line; `judge_fit` writes it."""

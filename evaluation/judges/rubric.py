@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..llm.request import Model, Request
-from ..prompts.prompt import Message
-from ..prompts.template import neutralise, render
+from ...llm.request import Model, Request
+from ...prompts.prompt import Message
+from ...prompts.template import neutralise, render
 from .judging import Judged
 
 _LINE = re.compile(
