@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from anlage.cli.render.suites import value_text
 from anlage.evaluation.change import PRIMARY, estimate_of
 from anlage.evaluation.measure import SuiteMeasure
 from anlage.evaluation.suites.evaluation import ModelOutcomes
+from anlage.evaluation.suites.wording import value_text
 from anlage.pipeline.evaluated_models import NamedModel
 from anlage.pipeline.run import run
 from anlage.pipeline.stage import system_prompt

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cli.render.suites import change_cells, moved_words, value_text
 from ..evaluation.change import SuiteChange, bleed, estimate_of, suite_changes
 from ..evaluation.measure import TARGETS
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
+from ..evaluation.suites.wording import change_cells, moved_words, value_text
 from .report_artefacts import SUITES, Artefacts
 from .report_forest import forest_plot, suite_rows
 from .report_html import figure, paragraph, section, table
