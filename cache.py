@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from .cache_schema import BUSY_SECONDS, INSERT, LIST, advice, prepare
 from .errors import StoreError
-from .redaction import redact
+from .files.redaction import redact
 
 KINDS: Final = ("call", "score", "reference", "evaluation")
 """What is stored: model calls, log-prob scores, reference log-probs, evaluation results."""

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 
 from ..errors import Problem
+from ..files.validation import suggestion
+from ..files.yaml_document import Location, YamlDocument
 from .reference import FILE as REFERENCES
 from .schema import ANY_MODE, Archetype
-from .validation import suggestion
 from .vocabulary import load_cues, load_failure_modes
-from .yaml_document import Location, YamlDocument
 
 GAP = "..."
 Finding = tuple[str, Location, str, str]

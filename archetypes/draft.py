@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from ..errors import ConfigurationError, Problem
-from .yaml_document import Location, YamlDocument, walk_text
+from ..files.yaml_document import Location, YamlDocument, walk_text
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 SCHEMA = Path(__file__).with_name("schema.json")

@@ -9,14 +9,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..errors import ArchetypeError, ConfigurationError, Problem
+from ..files.validation import suggestion, validation_problems
+from ..files.yaml_document import YamlDocument
+from ..files.yaml_file import load_yaml
 from .checks import check_archetype
 from .draft import unfinished, without_echoes
 from .reference import FILE as REFERENCES
 from .reference import Reference, load_references, references_beside
 from .schema import Archetype, Source
-from .validation import suggestion, validation_problems
-from .yaml_document import YamlDocument
-from .yaml_file import load_yaml
 
 LIBRARY = Path(__file__).with_name("library")
 """The archetypes shipped with the package."""

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from ..errors import ArchetypeError, Problem
-from .validation import suggestion, validation_problems
-from .yaml_file import load_yaml
+from ..files.validation import suggestion, validation_problems
+from ..files.yaml_file import load_yaml
 
 FILE = "references.yaml"
 """Name of the file with works; one beside an author's archetypes adds to the shipped ones."""

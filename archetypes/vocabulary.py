@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..errors import ArchetypeError, Problem
-from .validation import suggestion
-from .yaml_file import load_yaml
+from ..files.validation import suggestion
+from ..files.yaml_file import load_yaml
 
 FAILURE_MODES = Path(__file__).with_name("failure_modes.yaml")
 

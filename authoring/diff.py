@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..archetypes.yaml_document import Location
 from ..constitution.principle import Principle
+from ..files.yaml_document import Location
 from .side import Side
 
 Kind = Literal["added", "removed", "changed"]

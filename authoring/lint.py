@@ -11,8 +11,8 @@ from ..archetypes import vocabulary as failure_mode
 from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
-from ..archetypes.yaml_file import load_yaml
 from ..errors import Problem
+from ..files.yaml_file import load_yaml
 from ..prompts.labelled import LocatedAnswers, read_labelled
 from ..prompts.labelled_linter import check_held_out, labelled_texts, lint_labelled
 from ..prompts.linter import check_names, lint_rows, read_sets

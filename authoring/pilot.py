@@ -12,8 +12,9 @@ from ..critic.calibrate import ANY_MODE, MAX_FAILED_SHARE, as_prompt
 from ..critic.compare import Comparison, ComparisonItem, compare
 from ..critic.critic_report import cohen_kappa
 from ..critic.labelled_pair import LabelledPair
-from ..critic.routing import candidates, derive_seed, threat
+from ..critic.routing import candidates, threat
 from ..errors import OutcomeError
+from ..files.seeds import derive_seed
 from ..llm.request import Model
 from ..prompts.prompt import Prompt
 from ..stats import Rate

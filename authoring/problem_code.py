@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
+from ..files.yaml_file import load_yaml
 
 PATH = Path(__file__).with_name("problem_codes.yaml")
 

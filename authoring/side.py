@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from ..archetypes.loader import LIBRARY, read_archetypes
 from ..archetypes.reference import FILE as REFERENCES
 from ..archetypes.schema import Archetype
-from ..archetypes.yaml_document import YamlDocument
-from ..archetypes.yaml_file import load_yaml
 from ..constitution.compiler import constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.yaml_form import load_constitution
 from ..errors import ArchetypeError, ConfigurationError, Problem
+from ..files.yaml_document import YamlDocument
+from ..files.yaml_file import load_yaml
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..archetypes.yaml_document import YamlDocument
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError
+from ..files.yaml_document import YamlDocument
+from ..files.yaml_file import load_yaml
 
 
 def replace_text(text: str, path: Path, slug: str, field: str, new: str) -> str | None:

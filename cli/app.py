@@ -18,8 +18,8 @@ from ..archetypes.loader import LIBRARY
 from ..constitution.compiler import compile_constitution
 from ..constitution.yaml_form import dump_constitution
 from ..errors import AnlageError, ConfigurationError, Problem
+from ..files.write import write_atomically
 from ..llm.embedded import EMBEDDED
-from ..pipeline.files import write_atomically
 from .authoring import register
 from .cache import app as cache
 from .critic import app as critic

@@ -10,13 +10,13 @@ from rich.console import Console, RenderableType
 
 from ..archetypes.draft import new_archetype
 from ..archetypes.loader import LIBRARY, load_archetypes
-from ..archetypes.validation import suggestion
 from ..authoring.coverage import coverage as count_coverage
 from ..authoring.coverage_picture import draw_coverage
 from ..authoring.diff import diff as diff_sides
 from ..authoring.side import load_revision, load_side
 from ..constitution.compiler import compile_constitution
 from ..errors import ConfigurationError, Problem
+from ..files.validation import suggestion
 from .interchange import export_command, import_command
 from .refine import refine
 from .render.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card

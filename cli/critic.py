@@ -48,7 +48,7 @@ def calibrate(
 ) -> None:
     """Accuracy per failure mode and role, position and length bias, reliability."""
     from ..critic.critic_report import critic_report
-    from ..pipeline.files import write_json
+    from ..files.write import write_json
     from .render.critic_report import critic_report_text, self_preference_text
 
     pairs = _pairs(file, limit, seed)
@@ -119,7 +119,7 @@ def pilot(
     from ..authoring.pilot import pilot as measure
     from ..constitution.compiler import compile_constitution
     from ..critic.shipped_pairs import shipped_pairs
-    from ..pipeline.files import write_json
+    from ..files.write import write_json
     from ..prompts.loader import load_prompts
     from .render.pilot import pilot_text
 

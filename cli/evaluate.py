@@ -69,7 +69,7 @@ def evaluate(
     asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
     result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
     if json_file is not None:
-        from ..pipeline.files import write_atomically
+        from ..files.write import write_atomically
 
         write_atomically(json_file, result.to_json())
     run_dir = Path(words[0]) if len(words) == 1 and is_run(Path(words[0])) else None

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..files.write import write_atomically
 from ..llm.embedded import EMBEDDED
-from ..pipeline.files import write_atomically
 from ..prompts.lessons import lesson_rows, load_lessons
 
 console = Console()

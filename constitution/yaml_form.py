@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
-from ..archetypes.validation import suggestion, validation_problems
 from ..archetypes.vocabulary import load_failure_modes
-from ..archetypes.yaml_builder import read_plain
-from ..archetypes.yaml_document import YamlDocument
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
+from ..files.validation import suggestion, validation_problems
+from ..files.yaml_builder import read_plain
+from ..files.yaml_document import YamlDocument
+from ..files.yaml_file import load_yaml
 from .principle import Constitution, Openings, Pole, Principle, Provenance
 
 DEFAULT = Path(__file__).with_name("default.yaml")

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from ..files.seeds import derive_seed
 from ..stats import Interval, Rate
 from .calibrate import Calibration, summarise
 from .compare import Comparison
 from .labelled_pair import LabelledPair
-from .routing import derive_seed
 
 BINS = 5
 """Bins of the reliability diagram, of equal width over confidences from 0.5 to 1."""

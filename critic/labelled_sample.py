@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
 
+from ..files.seeds import derive_seed
 from .labelled_pair import LabelledPair
-from .routing import derive_seed
 
 _P = TypeVar("_P", bound=LabelledPair)
 

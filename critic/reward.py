@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..constitution.principle import Principle
 from ..errors import ConfigurationError, NotSupportedError, Problem
+from ..files.seeds import derive_seed
 from ..llm.request import Model, Request, Score
 from ..prompts.prompt import Message, Prompt
 from .critique import VERDICT_LEAD, CritiqueItem, critique, reason_request
-from .routing import derive_seed, route
+from .routing import route
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable
 
 from ..archetypes.vocabulary import opposite
 from ..constitution.principle import Principle
+from ..files.seeds import derive_seed
 from ..prompts.prompt import Prompt
 
 
@@ -26,12 +26,6 @@ def threat(prompt: Prompt) -> str:
 def mate_threat(prompt: Prompt) -> str:
     """The failure mode that threatens on the prompt's twin."""
     return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode
-
-
-def derive_seed(*parts: object) -> int:
-    """A 63-bit seed from any printable parts; the same parts give the same seed."""
-    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def candidates(prompt: Prompt, principles: Iterable[Principle]) -> list[tuple[Principle, float]]:

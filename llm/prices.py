@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
+from ..files.yaml_file import load_yaml
 
 PRICES: Final = Path(__file__).with_name("prices.yaml")
 """The shipped table."""

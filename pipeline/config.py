@@ -17,9 +17,9 @@ from pydantic import (
 )
 
 from ..archetypes.loader import archetype_source
-from ..archetypes.validation import validation_problems
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError, Problem
+from ..files.validation import validation_problems
+from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
 from ..llm.chat_settings import ChatSettings
 from ..llm.embedded import EMBEDDED

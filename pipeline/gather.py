@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files.write import write_atomically
 from ..preferences.dataset import Pairs
 from ..trainer.checkpoint import write_json
 from .config import RunConfig
-from .files import write_atomically
 from .unit import Unit, read_record, units_of, weights_in
 
 if TYPE_CHECKING:

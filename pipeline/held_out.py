@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ..evaluation.result import Evaluation
+from ..files.write import write_atomically
 from .config import load_config
-from .files import write_atomically
 from .measurement import measure
 from .progress import StageProgress
 from .run import models_of, run

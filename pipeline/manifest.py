@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .files import hash_path, write_atomically
+from ..files.write import hash_path, write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..evaluation.result import Evaluation
+from ..files.write import hash_path
 from ..llm.cached import CachedModel
-from .files import hash_path
 from .stage import (
     Context,
     evaluation_prompts,

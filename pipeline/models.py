@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..cache import Store
+from ..files.write import hash_path
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
 from ..llm.chat_settings import ChatSettings
@@ -14,7 +15,6 @@ from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score
-from .files import hash_path
 from .meter import Meter
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..constitution.yaml_form import load_constitution
 from ..critic.calibrate import Gate
+from ..files.write import hash_path, write_json
 from .casting import cast_of
 from .config import RunConfig
 from .effect import conditions_of, critic_of, pair_settings
-from .files import hash_path, write_json
 from .stage import Context, Stage, hash_data, hash_prompts, training_prompts
 from .training_stages import round_weights
 from .unit import round_folder

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import ConfigurationError, Problem, StoreError
-from ..redaction import redact
+from ..files.redaction import redact
 from .package import Package
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)

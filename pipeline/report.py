@@ -7,7 +7,7 @@ from string import Template
 
 from ..errors import RunDirectoryError
 from ..evaluation.wording import verdict_sentence
-from .files import write_atomically
+from ..files.write import write_atomically
 from .report_answers import answers_html
 from .report_artefacts import Artefacts, load_artefacts
 from .report_conditions import conditions_sections

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import RunDirectoryError
-from .files import append_lines
+from ..files.write import append_lines
 from .manifest import Manifest
 from .used_keys import FILE as USED_KEYS
 from .used_keys import read_used_keys

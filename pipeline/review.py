@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from ..errors import ConfigurationError, Problem
+from ..files.write import hash_path, write_atomically, write_json
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
-from .files import hash_path, write_atomically, write_json
 from .run_directory import RunDirectory
 
 FOLDER: Final = "review"

@@ -11,9 +11,9 @@ from pathlib import Path
 import yaml
 
 from ..errors import RunDirectoryError
-from ..redaction import redact
+from ..files.redaction import redact
+from ..files.write import write_atomically
 from .config import RunConfig
-from .files import write_atomically
 from .manifest import Manifest
 
 

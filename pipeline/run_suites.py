@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from .files import write_atomically
+from ..files.write import write_atomically
 from .report import write_report
 from .report_artefacts import SUITES
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import StoreError
+from ..files.write import append_lines
 from ..llm.budget import Spending
-from .files import append_lines
 
 
 class SpendingLog:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..constitution.yaml_form import dump_constitution, load_constitution
+from ..files.write import hash_path, write_atomically, write_json
 from .config import RunConfig
-from .files import hash_path, write_atomically, write_json
 from .measurement import evaluation_inputs, measure
 from .pairs_stage import pairs_stage
 from .stage import Context, Stage, calibration_pairs, compile_for, hash_data, hash_labelled

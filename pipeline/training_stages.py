@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ReferenceMismatchError, RunDirectoryError
+from ..files.write import hash_path, write_json
 from ..trainer.config import TrainConfig
 from .config import RunConfig
 from .effect import conditions_of, is_plain, train_config
-from .files import hash_path, write_json
 from .gather import GATHERED, gather, last_weights
 from .memory import return_memory
 from .outdated import is_outdated, set_aside

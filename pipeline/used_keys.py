@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cache import Store
 from ..errors import StoreError
-from .files import append_lines
+from ..files.write import append_lines
 from .run_directory import RunDirectory
 
 FILE = "used_keys.txt"

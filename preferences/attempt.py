@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from ..constitution.principle import Constitution, Principle
 from ..critic.calibrate import LabelSource
 from ..critic.frames import FilledFrame, FrameJob
-from ..critic.routing import derive_seed, mate_threat, route, threat
+from ..critic.routing import mate_threat, route, threat
+from ..files.seeds import derive_seed
 from ..llm.request import Outcome
 from ..prompts.prompt import Message, Prompt
 from .balance import balance

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ..critic.routing import derive_seed
+from ..files.seeds import derive_seed
 from .confounds import FEATURES, auc
 from .pair import Pair
 

@@ -14,7 +14,8 @@ from ..constitution.principle import Constitution, Principle
 from ..critic.compare import ComparisonItem, compare
 from ..critic.critique import Critique, CritiqueItem, critique, revision_job
 from ..critic.frames import FrameJob, fill_frames
-from ..critic.routing import derive_seed, route, threat
+from ..critic.routing import route, threat
+from ..files.seeds import derive_seed
 from ..llm.request import Model
 from .attempt import Attempt, still_open
 from .cast import Allows

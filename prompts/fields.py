@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast, get_args
 
-from ..archetypes.validation import suggestion
 from ..errors import Problem
+from ..files.validation import suggestion
 from .prompt import Message, Speaker
 
 MAX_MESSAGE: Final = 20_000

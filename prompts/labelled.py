@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, get_args
 
-from ..archetypes.validation import suggestion
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.validation import suggestion
 from .fields import (
     MAX_MESSAGE,
     Row,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
 
-from ..archetypes.validation import suggestion
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.validation import suggestion
 from .fields import Row
 from .prompt import Prompt, Split
 from .row import parse_row

@@ -8,8 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from ..archetypes.validation import suggestion
 from ..errors import Problem, PromptError
+from ..files.validation import suggestion
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 """The templates that come with the package: `TEMPLATES/<name>.md`."""

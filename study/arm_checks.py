@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..archetypes.validation import suggestion
-from ..archetypes.yaml_document import YamlDocument
 from ..errors import Problem
+from ..files.validation import suggestion
+from ..files.yaml_document import YamlDocument
 from ..pipeline.config import RunConfig
 from .arm import Arm, contradictions
 from .controls import missing_controls

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..archetypes.yaml_document import YamlDocument
 from ..errors import ConfigurationError, Problem
+from ..files.yaml_document import YamlDocument
 from .arm import Arm, arm_name
 from .controls import control_arms
 from .generators import GeneratorError, generate

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..archetypes.validation import validation_problems
-from ..archetypes.yaml_document import YamlDocument
 from ..errors import ConfigurationError, Problem
+from ..files.validation import validation_problems
+from ..files.yaml_document import YamlDocument
 from ..pipeline.config import RunConfig, load_config
 from .arm import Arm, apply_overrides
 from .arm_checks import arm_problems

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ..errors import RunDirectoryError
-from ..pipeline.files import append_lines
+from ..files.write import append_lines
 from .local_queue import QueueState
 
 FILE = "events.jsonl"

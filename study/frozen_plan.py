@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunDirectoryError
-from ..pipeline.files import write_json
+from ..files.write import write_json
 from .design import Design
 
 FILE = "plan.json"

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from ..files.write import write_atomically
 from ..pipeline.config import resolved_text
-from ..pipeline.files import write_atomically
 from .run_state import note_failure
 from .sharing import Job
 

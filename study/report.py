@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from ..pipeline.files import write_atomically
+from ..files.write import write_atomically
 from ..pipeline.report_html import bullets, paragraph, section, text
 from .methods import cited, methods_paragraph
 from .outcome import OutcomeSpec

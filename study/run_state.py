@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..pipeline.files import hash_path
+from ..files.write import hash_path
 from ..pipeline.manifest import Manifest
 
 State = Literal["finished", "running", "stopped", "failed", "corrupt", "missing"]

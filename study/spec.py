@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from ..archetypes.validation import validation_problems
-from ..archetypes.yaml_document import YamlDocument
-from ..archetypes.yaml_file import load_yaml
 from ..errors import ConfigurationError
+from ..files.validation import validation_problems
+from ..files.yaml_document import YamlDocument
+from ..files.yaml_file import load_yaml
 from .outcome import OutcomeSpec, read_outcome
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")

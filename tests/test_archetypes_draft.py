@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from anlage.archetypes.draft import archetype_id, new_archetype
 from anlage.archetypes.lint.objections import lint_archetypes
-from anlage.archetypes.yaml_file import load_yaml
 from anlage.errors import ConfigurationError
+from anlage.files.yaml_file import load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

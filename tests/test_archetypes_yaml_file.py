@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from anlage.archetypes.yaml_file import load_yaml
 from anlage.errors import ConfigurationError, Problem
+from anlage.files.yaml_file import load_yaml
 
 Write = Callable[[str | bytes], Path]
 

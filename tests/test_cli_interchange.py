@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.loader import LIBRARY
-from anlage.archetypes.yaml_file import load_yaml
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
+from anlage.files.yaml_file import load_yaml
 from anlage.preferences.dataset import Pairs
 from typer.testing import CliRunner, Result
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from anlage.critic.calibrate import MIN_DECIDED, Calibration, CalibrationRow, Gate
 from anlage.errors import ConfigurationError
-from anlage.pipeline.files import write_json
+from anlage.files.write import write_json
 
 
 def row(mode: str, role: str, low: float, decided: int) -> CalibrationRow:

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
-from anlage.archetypes.yaml_file import load_yaml
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.interchange.draft import draft_archetype, draft_id
 from anlage.constitution.interchange.formats import detect, export, get_format
 from anlage.constitution.interchange.json_text import read_source
 from anlage.constitution.interchange.rule import Imported, Rule
+from anlage.files.yaml_file import load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from anlage.files.redaction import REDACTED, redact
 from anlage.llm.request import Completion, Outcome, Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline import models
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.run import run
-from anlage.redaction import REDACTED, redact
 
 from .helpers_run import tiny_run_config
 

@@ -7,8 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
+from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig, resolved_text
-from anlage.pipeline.files import write_json
 from anlage.study.comparison import check_harm, compare
 from anlage.study.frozen_plan import freeze, read_frozen
 from anlage.study.methods import cited, methods_paragraph

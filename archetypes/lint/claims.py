@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...errors import Severity
+from ...files.yaml_document import Location, walk_text
 from ..schema import Archetype
-from ..yaml_document import Location, walk_text
 from .stereotype import stereotype
 from .wording import asserts_evolved_is_good
 

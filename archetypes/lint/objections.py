@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...errors import Problem, Severity
+from ...files.yaml_document import Location
 from ..loader import LIBRARY, Reading, read_archetypes
 from ..schema import Archetype
-from ..yaml_document import Location
 from .answer_label import mislabelled
 from .claims import Finding, claims, references
 from .contradiction import contradictions

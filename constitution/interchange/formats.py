@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...archetypes.validation import suggestion
 from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion
 from ..principle import Constitution
 from . import langchain, plain, recipe, traits
 from .json_text import fault, is_json, parse_json

@@ -10,9 +10,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ...archetypes.validation import suggestion, validation_problems
-from ...archetypes.yaml_file import load_yaml
 from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion, validation_problems
+from ...files.yaml_file import load_yaml
 from ...prompts.prompt import Message, Speaker
 from .item import PromptItem
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...archetypes.validation import suggestion
 from ...errors import Problem
+from ...files.validation import suggestion
 from .rows import Row
 
 _MOST = 20  # problems of one kind that are listed; the rest is counted

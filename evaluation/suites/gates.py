@@ -9,9 +9,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ...archetypes.validation import validation_problems
-from ...archetypes.yaml_file import load_yaml
 from ...errors import ConfigurationError
+from ...files.validation import validation_problems
+from ...files.yaml_file import load_yaml
 from ...stats import Estimate
 from ..change import SuiteChange, estimate_of, suite_changes
 from .evaluation import ModelOutcomes

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from ...archetypes.validation import suggestion
-from ...archetypes.yaml_file import load_yaml
 from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion
+from ...files.yaml_file import load_yaml
 from .attack import Attack, Attacks, load_attacks
 from .load import LoadedSuite, load_items
 from .orientation import check_orientation

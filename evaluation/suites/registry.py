@@ -8,9 +8,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ...archetypes.validation import suggestion, validation_problems
-from ...archetypes.yaml_file import load_yaml
 from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion, validation_problems
+from ...files.yaml_file import load_yaml
 from .suite import Suite
 
 LIBRARY: Final = Path(__file__).parent / "library"

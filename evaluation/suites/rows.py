@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...archetypes.validation import suggestion
 from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion
 from .suite import Suite
 
 MAX_BYTES = 200_000_000

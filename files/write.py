@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RunDirectoryError
-from ..redaction import redact
+from .redaction import redact
 
 
 def write_atomically(path: Path, text: str) -> None:
