@@ -149,8 +149,8 @@ def trace(
     pair_id: Annotated[str, typer.Argument(help="Id of a pair, or its beginning.")],
 ) -> None:
     """Follow a pair back: YAML line, principle, prompt, draft, critique, revision, label."""
+    from ..inspection.trace import trace as follow
     from ..pipeline.run_directory import RunDirectory
-    from ..pipeline.trace import trace as follow
     from .render.trace import trace_text
 
     console.print(trace_text(follow(RunDirectory(run_dir), pair_id)))
@@ -165,7 +165,7 @@ def chat(
     max_tokens: Annotated[int, typer.Option(min=8, max=2048)] = 96,
 ) -> None:
     """Ask base and trained model the same thing, side by side."""
-    from ..pipeline.chat import SideBySide, converse
+    from ..inspection.chat import SideBySide, converse
     from ..pipeline.run_directory import RunDirectory
 
     converse(SideBySide(RunDirectory(run_dir), max_tokens=max_tokens), console, prompt)

@@ -61,8 +61,8 @@ def evaluate(
     if not (suites or profile):
         _evaluate_run(words, split=split, again=again)
         return
-    from ..pipeline.evaluated_models import is_run, named_models
-    from ..pipeline.suite_evaluation import Asked, measure_suites
+    from ..inspection.models import is_run, named_models
+    from ..inspection.suites import Asked, measure_suites
 
     bounds = _gates(gates)
     chosen = named_models(words)
@@ -74,7 +74,7 @@ def evaluate(
         write_atomically(json_file, result.to_json())
     run_dir = Path(words[0]) if len(words) == 1 and is_run(Path(words[0])) else None
     if run_dir is not None:
-        from ..pipeline.run_suites import keep_with_run
+        from ..inspection.keep_suites import keep_with_run
 
         console.print(f"Report: {keep_with_run(run_dir, result)}", highlight=False)
     against = baseline or (result.models[0].name if len(result.models) > 1 else "")
@@ -88,7 +88,7 @@ def compare(
     gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
 ) -> None:
     """Compare two evaluations, prompt by prompt."""
-    from ..pipeline.compared import read_compared
+    from ..inspection.compare import read_compared
     from .render.compare import compared_report
 
     bounds = _gates(gates)
@@ -155,7 +155,7 @@ def _suite_table() -> Table:
 
 
 def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again: bool) -> None:
-    from ..pipeline.evaluated_models import is_run
+    from ..inspection.models import is_run
 
     target = Path(words[0]) if len(words) == 1 else None
     if target is None or not (is_run(target) or target.suffix in (".yaml", ".yml")):

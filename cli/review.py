@@ -12,7 +12,7 @@ from rich.table import Table
 from ..errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
-    from ..pipeline.review import Review
+    from ..inspection.review import Review
 
 console = Console()
 
@@ -28,7 +28,7 @@ def review(
 
     In the sheet, write A, B or tie into `better`. The key stays in the run directory.
     """
-    from ..pipeline.review import export_sheet, read_sheet
+    from ..inspection.review import export_sheet, read_sheet
     from ..pipeline.run_directory import RunDirectory
 
     if (out is None) == (read is None):
@@ -45,7 +45,7 @@ def review(
 
 
 def _show(found: Review) -> None:
-    from ..pipeline.review_agreement import agreements
+    from ..inspection.agreement import agreements
     from .render.critic_report import kappa_text
 
     if not found.rows:

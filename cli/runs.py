@@ -27,7 +27,7 @@ def list_(
     check: Annotated[bool, typer.Option(help="Hash all files, so that corrupt runs show.")] = False,
 ) -> None:
     """List all runs, newest last; failed and abandoned ones stay, with the reason."""
-    from ..study.registry import registered
+    from ..inspection.registry import registered
 
     found = [
         run
@@ -51,8 +51,8 @@ def list_(
 @app.command()
 def show(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
     """Show one run: its state, and per stage time, calls and where the result came from."""
+    from ..inspection.run_state import damaged_files, run_state
     from ..pipeline.run_directory import RunDirectory
-    from ..study.run_state import damaged_files, run_state
 
     manifest = RunDirectory(run).manifest
     state = run_state(run)
@@ -74,7 +74,7 @@ def diff(
     second: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
     """Show exactly what differs between two runs: settings, environment, files."""
-    from ..study.registry import differences
+    from ..inspection.registry import differences
 
     rows = differences(first, second)
     if not rows:

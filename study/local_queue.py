@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ..files.write import write_atomically
+from ..inspection.run_state import note_failure
 from ..pipeline.config import resolved_text
-from .run_state import note_failure
 from .sharing import Job
 
 _LOOK_SECONDS = 0.1

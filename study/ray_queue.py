@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotSupportedError
+from ..inspection.run_state import note_failure
 from ..pipeline.config import resolved_text
 from .local_queue import OnChange, QueueState
-from .run_state import note_failure
 from .sharing import Job, keys_of
 
 _RETRIES = 3  # of a run whose worker died; a run that fails by itself is not tried again

@@ -7,10 +7,10 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from ..files.write import write_atomically
+from ..inspection.registry import registered, tried
 from ..pipeline.report_html import bullets, paragraph, section, text
 from .methods import cited, methods_paragraph
 from .outcome import OutcomeSpec
-from .registry import registered, tried
 from .report_figures import forest, plane, seeds
 from .report_matrices import matrices
 from .report_tables import (

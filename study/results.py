@@ -11,9 +11,9 @@ from statistics import fmean
 from ..errors import ConfigurationError
 from ..evaluation.model_evaluation import ModelEvaluation
 from ..evaluation.result import Evaluation
+from ..inspection.run_state import RunState, run_state
 from .design import Design, PlannedRun
 from .outcome import OutcomeSpec
-from .run_state import RunState, run_state
 
 
 @dataclass(frozen=True, slots=True)

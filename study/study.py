@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..inspection.run_state import run_state
 from .comparison import Comparison, HarmCheck, check_harm, compare
 from .design import Design, design
 from .event_log import EventLog
@@ -17,7 +18,6 @@ from .local_queue import LocalQueue, OnChange, Queue, QueueState
 from .outcome import OutcomeSpec
 from .plan import StudyPlan, make_plan
 from .results import Results, load_results
-from .run_state import run_state
 from .sharing import Job, jobs_of
 from .tables import comparison_frame, measure_frame, prompt_frame, run_frame
 

@@ -14,7 +14,7 @@ from anlage.evaluation.change import bleed, suite_changes, unpaired
 from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from anlage.evaluation.suites.gates import Gates, check_gates, load_gates
 from anlage.evaluation.suites.outcome import JudgedAnswer, SuiteOutcome
-from anlage.pipeline.evaluated_models import named_models
+from anlage.inspection.models import named_models
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
+from anlage.inspection.agreement import agreements
+from anlage.inspection.review import COLUMNS, export_sheet, read_sheet
 from anlage.pipeline.config import RunConfig, resolved_text
-from anlage.pipeline.review import COLUMNS, export_sheet, read_sheet
-from anlage.pipeline.review_agreement import agreements
 from anlage.pipeline.run_directory import RunDirectory, open_run
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair

@@ -12,13 +12,13 @@ from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
 from anlage.evaluation.suites.load import LoadedSuite
 from anlage.evaluation.suites.run import evaluate_suites
+from anlage.inspection.keep_suites import joined, keep_with_run
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.report import write_report
 from anlage.pipeline.report_artefacts import SUITES
 from anlage.pipeline.report_forest import forest_plot, suite_rows
 from anlage.pipeline.report_suite_plots import attacks_of, plane_points
-from anlage.pipeline.run_suites import joined, keep_with_run
 
 from .helpers_evaluation import two_models
 from .helpers_suites import HARMFUL, HARMLESS, HELP, REFUSAL, prompt_suite

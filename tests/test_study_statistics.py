@@ -12,13 +12,13 @@ import yaml
 from anlage.evaluation.answer import Answer
 from anlage.evaluation.measure import HARM
 from anlage.evaluation.model_evaluation import ModelEvaluation
+from anlage.inspection.run_state import RunState
 from anlage.pipeline.run import run
 from anlage.study.comparison import check_harm, compare, spread_of_gaps
 from anlage.study.design import Design, design
 from anlage.study.outcome import OutcomeSpec
 from anlage.study.plan import power_of
 from anlage.study.results import Results, RunResult
-from anlage.study.run_state import RunState
 from anlage.study.sharing import LAST_STAGE
 from anlage.study.study import Study
 from anlage.study.wording import headline, sentence

@@ -10,7 +10,7 @@ from rich.text import Text
 from ...errors import ConfigurationError, Problem
 from ...evaluation.result import Evaluation
 from ...evaluation.suites.evaluation import ModelOutcomes
-from ...pipeline.compared import Compared
+from ...inspection.compare import Compared
 from .evaluation import evaluation_report
 from .suites import comparison_report
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.text import Text
 
-from ...pipeline.trace import Trace, TracedCall
+from ...inspection.trace import Trace, TracedCall
 
 
 def trace_text(trace: Trace) -> RenderableType:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigurationError, Problem
-from .config import load_config
-from .run_directory import RunDirectory
+from ..pipeline.config import load_config
+from ..pipeline.run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from ..constitution.yaml_form import load_constitution
 from ..errors import PairError, Problem
 from ..llm.cached import lookup_call
 from ..llm.request import Completion, Request
+from ..pipeline.config import load_config
+from ..pipeline.run_directory import RunDirectory
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
-from .config import load_config
-from .run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)

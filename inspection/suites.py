@@ -20,9 +20,9 @@ from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..evaluation.suites.load import LoadedSuite
 from ..evaluation.suites.plan import Wish, load_wishes, profile
 from ..evaluation.suites.run import evaluate_suites
-from .evaluated_models import NamedModel
-from .models import RunModels
-from .progress import StageProgress
+from ..pipeline.models import RunModels
+from ..pipeline.progress import StageProgress
+from .models import NamedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from typing import Final, Literal, cast
 
 from ..errors import ConfigurationError, Problem
 from ..files.write import hash_path, write_atomically, write_json
+from ..pipeline.run_directory import RunDirectory
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
-from .run_directory import RunDirectory
 
 FOLDER: Final = "review"
 """Where a run keeps the keys of its sheets. Do not send it along with a sheet."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..files.write import write_atomically
-from .report import write_report
-from .report_artefacts import SUITES
+from ..pipeline.report import write_report
+from ..pipeline.report_artefacts import SUITES
 
 
 def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:

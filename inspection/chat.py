@@ -11,9 +11,9 @@ from rich.table import Table
 from ..errors import RunDirectoryError
 from ..llm.models import load_model
 from ..llm.request import Request
+from ..pipeline.config import load_config
+from ..pipeline.run_directory import RunDirectory
 from ..prompts.prompt import Message
-from .config import load_config
-from .run_directory import RunDirectory
 
 
 class SideBySide:
