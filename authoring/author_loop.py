@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from ..constitution.principle import Principle
 from ..critic.critique import Critique, CritiqueItem, critique, revision_job
 from ..critic.frames import FrameJob, fill_frames
+from ..llm.message import Message
 from ..llm.request import Model
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)

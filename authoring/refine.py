@@ -13,8 +13,8 @@ from ..archetypes.lint.objections import objections
 from ..archetypes.loader import Reading, read_archetypes, select_archetypes
 from ..archetypes.schema import AuthoredPrinciple
 from ..errors import ArchetypeError
+from ..llm.message import Message
 from ..llm.request import Completion, Model, Request
-from ..prompts.prompt import Message
 from .rewording import Wordings, not_the_same, tidy, unfit
 from .yaml_edit import replace_text, unified_patch
 

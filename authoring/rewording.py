@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..archetypes.lint.wording import content_words, jaccard
+from ..llm.message import Message
 from ..llm.request import Completion, Model, Request
-from ..prompts.prompt import Message
 
 MIN_SHARED = 0.2
 """Least share of content words with the old text (Jaccard); below, it is another rule."""

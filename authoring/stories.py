@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.vocabulary import load_failure_modes
+from ..llm.message import Message
 from ..llm.models import load_model
 from ..llm.request import Completion, Model, Request
 from ..preferences.filters import loops, words
 from ..prompts.lesson import Lesson
-from ..prompts.prompt import Message
 from ..prompts.template import render
 
 _PART = re.compile(r"^\W*(shadow|recognition|integration)\W*[:.]\s*", re.IGNORECASE | re.MULTILINE)

@@ -25,10 +25,10 @@ from anlage.constitution.compiler import compile_constitution
 from anlage.llm.batching import plan_batches
 from anlage.llm.decoding import pad_left
 from anlage.llm.local import LocalModel
+from anlage.llm.message import Message
 from anlage.llm.rendering import encode_request
 from anlage.llm.request import Completion, Request
 from anlage.prompts.labelled import load_labelled
-from anlage.prompts.prompt import Message
 
 CPU = [
     line.split(":", 1)[1].strip()

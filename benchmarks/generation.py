@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from anlage.llm.decoding import Row, decode, pad_left
 from anlage.llm.local import LocalModel
+from anlage.llm.message import Message
 from anlage.llm.rendering import encode_request
 from anlage.llm.request import Request
-from anlage.prompts.prompt import Message
 
 TOPICS = ("bread", "a bicycle", "the sea", "an old clock", "tomatoes", "a violin", "snow", "ants")
 FORMS = (

@@ -26,9 +26,9 @@ from typing import Any
 
 import torch
 from anlage.cache import Store
+from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message
 from anlage.trainer.assembly import compute_dtype, load_start, plan_steps
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.quiet import quiet

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import NotSupportedError
+from ..llm.message import Message
+from ..llm.neutralise import neutralise
 from ..llm.request import Completion, Model, Request
-from ..prompts.prompt import Message
-from ..prompts.template import neutralise, render
+from ..prompts.template import render
 from .critique import CRITIC_REFUSAL, conversation_text
 
 ComparisonOutcome = Literal["first", "second", "tie", "abstain"]

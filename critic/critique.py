@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..constitution.principle import Principle
+from ..llm.message import Message, with_instruction
+from ..llm.neutralise import neutralise
 from ..llm.request import Completion, Model, Outcome, Request
-from ..prompts.prompt import Message, Prompt, with_instruction
-from ..prompts.template import neutralise, render
+from ..prompts.prompt import Prompt
+from ..prompts.template import render
 from .frames import FrameJob
 from .sentences import INNER_STOPS, first_sentence, has_sentence_end
 

@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..llm.message import Message
 from ..llm.request import Completion, Model, Outcome, Request
-from ..prompts.prompt import Message
 from .sentences import INNER_STOPS, first_sentence, has_sentence_end, trim
 
 GAP = "..."

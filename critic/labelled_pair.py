@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..llm.message import Message
 from ..prompts.labelled import LabelledAnswers
-from ..prompts.prompt import Message, Role
+from ..prompts.prompt import Role
 
 
 class LabelledPair(Protocol):

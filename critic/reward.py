@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..constitution.principle import Principle
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..files.seeds import derive_seed
+from ..llm.message import Message
 from ..llm.request import Model, Request, Score
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt
 from .critique import VERDICT_LEAD, CritiqueItem, critique, reason_request
 from .routing import route
 

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from ..critic.labelled_pair import LabelledPair
 from ..errors import ConfigurationError, NotSupportedError, Problem
+from ..llm.message import under_system
 from ..llm.request import Completion, Model, Request
-from ..prompts.prompt import Prompt, under_system
+from ..prompts.prompt import Prompt
 from .answer import Answer, Judge, JudgeQuality, repeated_share
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ..llm.message import Message
 from ..llm.request import Model, Request, Score
-from ..prompts.prompt import Message
 
 HELD_OUT_TEXT = Path(__file__).parent / "held_out_text.txt"
 _ASK = "Write the next part of the text."

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..critic.labelled_pair import LabelledPair, messages_of
+from ..llm.message import Message
 from ..llm.request import Model, Request
-from ..prompts.prompt import Message, Role
+from ..prompts.prompt import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..errors import RunDirectoryError
+from ..llm.message import Message
 from ..llm.models import load_model
 from ..llm.request import Request
 from ..pipeline.config import load_config
 from ..pipeline.run_directory import RunDirectory
-from ..prompts.prompt import Message
 
 
 class SideBySide:

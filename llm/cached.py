@@ -12,10 +12,9 @@ from typing import Any
 
 from ..cache import Store
 from ..errors import StoreError
-from ..prompts.prompt import Message
-from .batching import families_of, plan_batches
+from .batching import families_of, length_of, lengths_together, plan_batches
 from .flow import Flow
-from .lengths import length_of, lengths_together
+from .message import Message
 from .request import Completion, Model, Outcome, Request, Score, Usage
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from ..prompts.template import neutralise
+from .neutralise import neutralise
 from .request import Request
 
 _PREFILL_RULE: Final = (

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..prompts.prompt import Message
+from .message import Message
 from .request import Request
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from ..prompts.prompt import Message
+from .message import Message
 
 OutcomeKind = Literal[
     "ok",

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..constitution.interchange.rule import rule_of
 from ..constitution.principle import Principle
-from ..prompts.prompt import Message
+from ..llm.message import Message
 from .pair import Pair
 
 VERSION = "2.0"

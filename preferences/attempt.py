@@ -11,8 +11,9 @@ from ..critic.calibrate import LabelSource
 from ..critic.frames import FilledFrame, FrameJob
 from ..critic.routing import mate_threat, route, threat
 from ..files.seeds import derive_seed
+from ..llm.message import Message
 from ..llm.request import Outcome
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt
 from .balance import balance
 from .dataset import Pairs
 from .filters import filter_reason, same_text

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from ..constitution.principle import Constitution
 from ..critic.frames import fill_frames
+from ..llm.message import Message
 from ..llm.request import Model
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt
 from ..prompts.template import render
 from .attempt import (
     Attempt,

@@ -6,7 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from ..prompts.prompt import Message, Role
+from ..llm.message import Message
+from ..prompts.prompt import Role
 
 P_BY_CONSTRUCTION = 0.95
 """`p_chosen` of a label that follows from how the pair was built, not from a judge."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from ..errors import Problem
-from ..prompts.prompt import Message, Role, Speaker
+from ..llm.message import Message, Speaker
+from ..prompts.prompt import Role
 from .pair import Pair
 
 FIELDS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Pair))

@@ -13,8 +13,9 @@ from ..constitution.principle import Constitution, Principle
 from ..critic.frames import FrameJob, fill_frames
 from ..critic.routing import candidates
 from ..errors import ConfigurationError, Problem
+from ..llm.message import with_instruction
 from ..llm.request import Model
-from ..prompts.prompt import Prompt, with_instruction
+from ..prompts.prompt import Prompt
 from ..prompts.template import render
 from .attempt import Attempt, BuildResult, finish, start, still_open
 from .cast import ALONE, Cast

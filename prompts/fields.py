@@ -10,7 +10,7 @@ from typing import Final, cast, get_args
 
 from ..errors import Problem
 from ..files.validation import suggestion
-from .prompt import Message, Speaker
+from ..llm.message import Message, Speaker
 
 MAX_MESSAGE: Final = 20_000
 """Most characters of one message: a prompt is a question, not a document."""

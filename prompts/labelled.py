@@ -10,6 +10,7 @@ from typing import Final, cast, get_args
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
 from ..files.validation import suggestion
+from ..llm.message import Message
 from .fields import (
     MAX_MESSAGE,
     Row,
@@ -22,7 +23,7 @@ from .fields import (
     read_text,
 )
 from .loader import read_lines, shown
-from .prompt import Message, Role
+from .prompt import Role
 
 LABELLED: Final = Path(__file__).parent / "labelled"
 """The pairs that come with the package: `LABELLED/<failure_mode>.jsonl`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .prompt import Message
+from ..llm.message import Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import Problem
+from ..llm.message import Message
 from .lesson import Lesson
 from .loader import MAX_BYTES, shown
-from .prompt import Message
 
 _SEPARATORS: Final = (
     re.compile(r"<\|endoftext\|>"),

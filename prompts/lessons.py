@@ -8,11 +8,11 @@ from typing import Final
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
+from ..llm.message import Message
 from .fields import Row, check_keys, decode, read_choice, read_slug, read_text
 from .lesson import Lesson
 from .lesson_formats import read_foreign
 from .loader import read_lines, shown
-from .prompt import Message
 
 STORIES: Final = Path(__file__).parent / "stories"
 SHIPPED: Final = {"arcs": STORIES / "arcs.jsonl", "questions": STORIES / "questions.jsonl"}

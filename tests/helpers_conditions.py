@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers
-from anlage.prompts.prompt import Message
 
 from .helpers_training import COMPLY, REFUSE
 

@@ -9,8 +9,9 @@ from anlage.evaluation.evaluate import evaluate
 from anlage.evaluation.measure import HARM
 from anlage.evaluation.model_evaluation import ModelEvaluation
 from anlage.evaluation.result import Evaluation
+from anlage.llm.message import Message
 from anlage.llm.request import Completion, Outcome, Request, Score
-from anlage.prompts.prompt import Message, Prompt, Role
+from anlage.prompts.prompt import Prompt, Role
 
 REFUSAL, HELP, NOISE = "No, I refuse.", "Here is how: begin.", "zzz zzz"
 

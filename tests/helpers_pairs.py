@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from anlage.constitution.principle import Constitution, Openings, Principle, Provenance
+from anlage.llm.message import Message
 from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message, Prompt, Role
+from anlage.prompts.prompt import Prompt, Role
 
 REFUSAL_FRAME = "I won't do that, because ... What I can do is help you ..."
 CURT = "That topic is closed and I never answer such things."

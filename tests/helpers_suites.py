@@ -10,7 +10,7 @@ from typing import Any
 from anlage.evaluation.suites.item import PromptItem
 from anlage.evaluation.suites.load import LoadedSuite
 from anlage.evaluation.suites.suite import Suite
-from anlage.prompts.prompt import Message
+from anlage.llm.message import Message
 
 REFUSAL = "No, I will not do that, because somebody could be hurt."
 HELP = "First, take the things you need and put them on the table. Then begin with the left one."

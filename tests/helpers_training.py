@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message
 from anlage.trainer.config import TrainConfig
 
 REFUSE = "I won't help with that, because someone could be hurt."

@@ -16,12 +16,12 @@ from anlage.cache_contents import find, select, totals
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.llm.cached import CachedModel
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.run import run
 from anlage.pipeline.run_directory import RunDirectory
 from anlage.pipeline.used_keys import FILE, open_store, read_used_keys, used_by_runs
-from anlage.prompts.prompt import Message
 from typer.testing import CliRunner
 
 from .helpers_run import tiny_run_config

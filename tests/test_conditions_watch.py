@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers
-from anlage.prompts.prompt import Message
 from anlage.trainer.conditions.memory import WatchMemory, read_checks, read_log
 from anlage.trainer.conditions.monitors import re_injury
 from anlage.trainer.conditions.plan import WatchPlan

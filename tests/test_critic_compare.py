@@ -5,9 +5,9 @@ import math
 
 import pytest
 from anlage.critic.compare import ComparisonItem, combine, compare
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
 
 ITEM = ComparisonItem((Message("user", "How?"),), "Which is better?", "GOOD words", "BAD words")
 

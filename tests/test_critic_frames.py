@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 from anlage.critic.frames import FilledFrame, Frame, FrameJob, fill_frames
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
 
 from .helpers_pairs import REFUSAL_FRAME, KeyedModel, write
 

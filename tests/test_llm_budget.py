@@ -13,13 +13,13 @@ from anlage.cli.app import app
 from anlage.errors import BudgetError, ConfigurationError, NotSupportedError, RunDirectoryError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits, Spending, expected_prompt_tokens
 from anlage.llm.cached import CachedModel
+from anlage.llm.message import Message
 from anlage.llm.prices import NO_FEE, PRICES, Price, load_prices
 from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.run import Run, run
 from anlage.pipeline.spending import SpendingLog, read_spending
-from anlage.prompts.prompt import Message
 from typer.testing import CliRunner
 
 from .helpers_run import tiny_run_config

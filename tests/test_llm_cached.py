@@ -18,9 +18,9 @@ from anlage.cache import Store
 from anlage.errors import StoreError
 from anlage.llm.batching import plan_batches
 from anlage.llm.cached import CachedModel, lookup_call
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
 
 WORKER = """
 import asyncio, json, sys, time

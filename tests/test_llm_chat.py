@@ -17,9 +17,9 @@ from anlage.llm.cached import CachedModel
 from anlage.llm.chat import ChatModel
 from anlage.llm.chat_settings import ChatSettings
 from anlage.llm.chat_spec import parse_chat_spec
+from anlage.llm.message import Message
 from anlage.llm.models import load_model
 from anlage.llm.request import Completion, Request
-from anlage.prompts.prompt import Message
 
 from .helpers_openai_server import Fault, OpenAIServer
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from anlage.errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from anlage.llm.local import LocalModel
+from anlage.llm.message import Message
 from anlage.llm.rendering import encode_scored, render_request
 from anlage.llm.request import Completion, Request
-from anlage.prompts.prompt import Message
 
 from .helpers_tiny_model import make_tiny_model
 

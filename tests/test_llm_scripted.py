@@ -11,11 +11,11 @@ import pytest
 import torch
 from anlage.errors import ModelNotFoundError, NotSupportedError
 from anlage.llm import embedded
+from anlage.llm.message import Message
 from anlage.llm.models import load_model
 from anlage.llm.request import Completion, Request
 from anlage.llm.sampling import choose_tokens, uniform_numbers
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
 
 
 def ask(text: str, prefill: str = "", max_tokens: int = 128, temperature: float = 0.0) -> Request:

@@ -8,9 +8,9 @@ import pytest
 from anlage.llm import decoding
 from anlage.llm.batching import families_of, plan_batches
 from anlage.llm.local import LocalModel
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.shared_prefix import MIN_SHARED, PrefixPlan, plan_prefixes
-from anlage.prompts.prompt import Message
 
 from .helpers_tiny_model import make_tiny_model
 

@@ -13,11 +13,11 @@ from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.inspection.agreement import agreements
 from anlage.inspection.review import COLUMNS, export_sheet, read_sheet
+from anlage.llm.message import Message
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.run_directory import RunDirectory, open_run
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message
 from typer.testing import CliRunner
 
 Row = dict[str, str]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from anlage.errors import PairError, StoreError
+from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message, Role
+from anlage.prompts.prompt import Role
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from anlage.llm.message import Message
 from anlage.preferences.confounds import auc, confounds, shared_openings
 from anlage.preferences.filters import (
     copies,
@@ -12,7 +13,7 @@ from anlage.preferences.filters import (
 )
 from anlage.preferences.pair import Pair
 from anlage.preferences.settings import PairSettings
-from anlage.prompts.prompt import Message, Role
+from anlage.prompts.prompt import Role
 from pydantic import ValidationError
 
 GOOD = "Look at the map on the bank's own page."

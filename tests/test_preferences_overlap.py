@@ -12,6 +12,7 @@ from anlage.cache import Store
 from anlage.errors import BudgetError, NotSupportedError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits
 from anlage.llm.cached import CachedModel
+from anlage.llm.message import Message
 from anlage.llm.prices import NO_FEE
 from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import ScriptedModel
@@ -19,7 +20,6 @@ from anlage.preferences.attempt import BuildResult, start
 from anlage.preferences.builder import get_builder
 from anlage.preferences.overlap import groups
 from anlage.preferences.settings import PairSettings
-from anlage.prompts.prompt import Message
 
 from .helpers_pairs import KeyedModel, make_constitution, make_prompts, write
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from anlage.errors import PairError
+from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.preferences.selection import PairSelection, select
-from anlage.prompts.prompt import Message
 
 
 def make_pairs(n: int = 20) -> Pairs:

@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from anlage.errors import Problem, PromptError
+from anlage.llm.message import Message
 from anlage.prompts.loader import load_prompts
-from anlage.prompts.prompt import Message, Prompt
+from anlage.prompts.prompt import Prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from anlage.errors import Problem, PromptError
-from anlage.prompts.template import TEMPLATES, neutralise, render
+from anlage.llm.neutralise import neutralise
+from anlage.prompts.template import TEMPLATES, render
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message, Prompt, Role
+from anlage.prompts.prompt import Prompt, Role
 from anlage.trainer.assembly import load_start
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.memory import memory_need, read_shape

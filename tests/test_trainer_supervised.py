@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from anlage.errors import OutOfMemoryError
+from anlage.llm.message import Message
 from anlage.prompts.lesson import Lesson
 from anlage.prompts.lessons import load_lessons
-from anlage.prompts.prompt import Message
 from anlage.trainer.conditions.memory import read_checks
 from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings

@@ -12,9 +12,10 @@ import torch
 from ..errors import Problem, Severity, TrainingError
 from ..evaluation.judges.refusal_judge import RefusalJudge
 from ..llm.loading import best_dtype
+from ..llm.message import Message
 from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair
-from ..prompts.prompt import Message, Prompt
+from ..prompts.prompt import Prompt
 from ..prompts.similarity import content, near_duplicates, words
 from .assembly import WARMUP_ADVICE, compute_dtype, plan_steps, warmup_steps, why_never_full_rate
 from .config import TrainConfig

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...errors import NotSupportedError
+from ...llm.message import Message
+from ...llm.neutralise import neutralise
 from ...llm.request import Model, Request
-from ...prompts.prompt import Message
-from ...prompts.template import neutralise, render
+from ...prompts.template import render
 from ..answer import JudgeQuality, Verdict
 from .incoherence import incoherence
 from .judging import Judged, Ruling

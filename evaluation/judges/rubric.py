@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...llm.message import Message
+from ...llm.neutralise import neutralise
 from ...llm.request import Model, Request
-from ...prompts.prompt import Message
-from ...prompts.template import neutralise, render
+from ...prompts.template import render
 from .judging import Judged
 
 _LINE = re.compile(

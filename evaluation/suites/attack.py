@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ...errors import ConfigurationError, Problem
 from ...files.validation import suggestion, validation_problems
 from ...files.yaml_file import load_yaml
-from ...prompts.prompt import Message, Speaker
+from ...llm.message import Message, Speaker
 from .item import PromptItem
 
 SLOT: Final = "{{ prompt }}"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+from ...llm.message import Message
 from ...llm.request import Request
-from ...prompts.prompt import Message
 from .fields import Fields
 from .item import ChoiceItem
 from .rows import Row

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ...llm.message import Message
 from ...llm.request import Request
-from ...prompts.prompt import Message
 
 ItemRole = Literal["at_risk", "twin", "neutral", ""]
 

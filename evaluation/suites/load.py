@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import ConfigurationError, Problem
+from ...llm.message import Message
 from ...prompts.loader import load_prompts
-from ...prompts.prompt import Message
 from .choices import ab_item, asked, choice_item, word_item
 from .fields import Fields
 from .item import ChoiceItem, PromptItem

@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import islice
 
 from ...errors import ConfigurationError, NotSupportedError, Problem
+from ...llm.message import under_system
 from ...llm.request import Model, Request, Score
-from ...prompts.prompt import under_system
 from ..answer import Judge, JudgeQuality
 from ..judges.judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
 from ..judges.rubric import Rubric

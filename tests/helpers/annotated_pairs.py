@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
-from anlage.prompts.prompt import Message
 
 RULE = "guardian/aim-before-words"
 
