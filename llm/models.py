@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 from ..errors import NotSupportedError
-from .chat_settings import ChatSettings
-from .chat_spec import parse_chat_spec
+from .chat.settings import ChatSettings
+from .chat.spec import parse_chat_spec
 from .request import Model
 from .scripted import ScriptedModel
 
@@ -55,7 +55,7 @@ def load_model(
                 f"{spec} is a chat model, so no adapter ({str(adapter)!r}) fits it; name the "
                 "model the adapter was trained on."
             )
-        from .chat import ChatModel
+        from .chat.model import ChatModel
 
         return ChatModel(chosen, settings=chat)
     from .local import LocalModel
@@ -74,6 +74,6 @@ def as_model(model: AnyModel, *, chat: ChatSettings | None = None) -> Model:
         return load_model(model, chat=chat)
     if callable(getattr(model, "complete", None)) and hasattr(model, "fingerprint"):
         return cast("Model", model)
-    from .chat import ChatModel
+    from .chat.model import ChatModel
 
     return ChatModel(cast("BaseChatModel", model), settings=chat)

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError, Problem
 from ..files.validation import validation_problems
 from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
-from ..llm.chat_settings import ChatSettings
+from ..llm.chat.settings import ChatSettings
 from ..llm.embedded import EMBEDDED
 from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection

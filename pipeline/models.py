@@ -9,8 +9,8 @@ from ..cache import Store
 from ..files.write import hash_path
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
-from ..llm.chat_settings import ChatSettings
-from ..llm.chat_spec import parse_chat_spec
+from ..llm.chat.settings import ChatSettings
+from ..llm.chat.spec import parse_chat_spec
 from ..llm.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices

@@ -10,7 +10,7 @@ from anlage.constitution.compiler import compile_constitution
 from anlage.critic.compare import ComparisonItem, comparison_request
 from anlage.critic.critique import CritiqueItem, reason_request
 from anlage.critic.injection import ATTACKS, FAMILIES, AttackedPair, measure_injection
-from anlage.llm.chat_prompt import chat_messages
+from anlage.llm.chat.prompt import chat_messages
 from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel

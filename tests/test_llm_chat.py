@@ -14,9 +14,9 @@ import pytest
 from anlage.cache import Store
 from anlage.errors import ConfigurationError, ModelNotFoundError, NotSupportedError
 from anlage.llm.cached import CachedModel
-from anlage.llm.chat import ChatModel
-from anlage.llm.chat_settings import ChatSettings
-from anlage.llm.chat_spec import parse_chat_spec
+from anlage.llm.chat.model import ChatModel
+from anlage.llm.chat.settings import ChatSettings
+from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.message import Message
 from anlage.llm.models import load_model
 from anlage.llm.request import Completion, Request

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from anlage.errors import ConfigurationError, OutcomeError
-from anlage.llm.chat_settings import ChatSettings
+from anlage.llm.chat.settings import ChatSettings
 from anlage.pipeline.config import RunConfig, load_config, resolved_text
 from anlage.pipeline.run import Run, run
 

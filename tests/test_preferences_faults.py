@@ -12,9 +12,9 @@ from anlage.cache import Store
 from anlage.critic.reward import PrincipleReward
 from anlage.errors import OutcomeError
 from anlage.llm.cached import CachedModel
-from anlage.llm.chat import ChatModel
-from anlage.llm.chat_settings import ChatSettings
-from anlage.llm.chat_spec import parse_chat_spec
+from anlage.llm.chat.model import ChatModel
+from anlage.llm.chat.settings import ChatSettings
+from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.scripted import ScriptedModel
 from anlage.preferences.attempt import BuildResult
 from anlage.preferences.builder import get_builder

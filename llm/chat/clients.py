@@ -9,11 +9,11 @@ import os
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ConfigurationError, ModelNotFoundError, Problem
-from .chat_prompt import token_limit
-from .chat_settings import ChatSettings
-from .chat_spec import ChatSpec, strip_secrets
-from .request import Request
+from ...errors import ConfigurationError, ModelNotFoundError, Problem
+from ..request import Request
+from .prompt import token_limit
+from .settings import ChatSettings
+from .spec import ChatSpec, strip_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any, Final
 
-from .neutralise import neutralise
-from .request import Request
+from ..neutralise import neutralise
+from ..request import Request
 
 _PREFILL_RULE: Final = (
     "\n\nBegin your reply with exactly the text between the marks, without the marks, "

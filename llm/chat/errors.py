@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ..files.redaction import redact
+from ...files.redaction import redact
 
 Kind = Literal["busy", "retry", "parameter", "refused", "fatal"]
 

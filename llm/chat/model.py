@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotSupportedError
-from .chat_clients import PARAMETER_NAMES, check_available, describe, parameters
-from .chat_connections import Connections
-from .chat_errors import Failure, classify
-from .chat_prompt import chat_messages, cut_at_stop, parse_answer, repair_messages, without_prefill
-from .chat_settings import ChatSettings
-from .chat_spec import ChatSpec
-from .request import Completion, FinishReason, Outcome, Request, Score, Usage
+from ...errors import NotSupportedError
+from ..request import Completion, FinishReason, Outcome, Request, Score, Usage
+from .clients import PARAMETER_NAMES, check_available, describe, parameters
+from .connections import Connections
+from .errors import Failure, classify
+from .prompt import chat_messages, cut_at_stop, parse_answer, repair_messages, without_prefill
+from .settings import ChatSettings
+from .spec import ChatSpec
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

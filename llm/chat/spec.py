@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import ConfigurationError, Problem
-from ..files.validation import suggestion
+from ...errors import ConfigurationError, Problem
+from ...files.validation import suggestion
 
 PROVIDERS: Final = (
     "anthropic",
