@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from anlage.llm.decoding import Row, decode, pad_left
-from anlage.llm.local import LocalModel
+from anlage.llm.local.decoding import Row, decode, pad_left
+from anlage.llm.local.model import LocalModel
+from anlage.llm.local.rendering import encode_request
 from anlage.llm.message import Message
-from anlage.llm.rendering import encode_request
 from anlage.llm.request import Request
 
 TOPICS = ("bread", "a bicycle", "the sea", "an old clock", "tomatoes", "a violin", "snow", "ants")

@@ -42,7 +42,7 @@ def one(case: dict[str, object]) -> None:
     """Trains four steps and prints peak and estimate as JSON."""
     import torch
     from anlage.benchmarks.train import make_pairs
-    from anlage.llm.embedded import resolve_model
+    from anlage.llm.local.embedded import resolve_model
     from anlage.trainer.assembly import load_start
     from anlage.trainer.config import TrainConfig
     from anlage.trainer.memory import memory_need, read_shape

@@ -22,7 +22,7 @@ import torch
 from anlage.benchmarks.train import stock
 from anlage.cli.render.evaluation import evaluation_report
 from anlage.evaluation.evaluate import evaluate
-from anlage.llm.local import LocalModel
+from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
 from anlage.pipeline.stage import evaluation_prompts, probe_pairs
 from anlage.preferences.dataset import Pairs

@@ -19,7 +19,7 @@ from anlage.benchmarks.efficacy import scaled
 from anlage.evaluation.evaluate import evaluate
 from anlage.evaluation.measure import Measure
 from anlage.evaluation.wording import percent, rate_text
-from anlage.llm.local import LocalModel
+from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
 from anlage.pipeline.stage import evaluation_prompts
 

@@ -19,7 +19,7 @@ from ..constitution.compiler import compile_constitution
 from ..constitution.yaml_form import dump_constitution
 from ..errors import AnlageError, ConfigurationError, Problem
 from ..files.write import write_atomically
-from ..llm.embedded import EMBEDDED
+from ..llm.local.embedded import EMBEDDED
 from .authoring import register
 from .cache import app as cache
 from .critic import app as critic

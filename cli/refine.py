@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ..archetypes.draft import write_new
 from ..archetypes.loader import LIBRARY, load_archetypes
-from ..llm.embedded import EMBEDDED
+from ..llm.local.embedded import EMBEDDED
 
 console = Console(stderr=True)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..files.write import write_atomically
-from ..llm.embedded import EMBEDDED
+from ..llm.local.embedded import EMBEDDED
 from ..prompts.lessons import lesson_rows, load_lessons
 
 console = Console()

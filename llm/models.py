@@ -58,7 +58,7 @@ def load_model(
         from .chat.model import ChatModel
 
         return ChatModel(chosen, settings=chat)
-    from .local import LocalModel
+    from .local.model import LocalModel
 
     return LocalModel.load(spec, adapter=adapter, batch_size=batch_size)
 

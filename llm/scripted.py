@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .rendering import parse_json
+from .local.rendering import parse_json
 from .request import Completion, Outcome, Request, Score, Usage
 
 Rule = tuple[str, str]

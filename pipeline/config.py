@@ -22,7 +22,7 @@ from ..files.validation import validation_problems
 from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
 from ..llm.chat.settings import ChatSettings
-from ..llm.embedded import EMBEDDED
+from ..llm.local.embedded import EMBEDDED
 from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotFoundError, Problem, TrainingError
-from ..llm.embedded import resolve_model
+from ..llm.local.embedded import resolve_model
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
 from ..prompts.prompt import Prompt

@@ -12,7 +12,7 @@ import yaml
 from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
 from ..evaluation.wording import CAPTION, change_cells, verdict_sentence
-from ..llm.embedded import EMBEDDED, HUB_ID
+from ..llm.local.embedded import EMBEDDED, HUB_ID
 from ..trainer.result import TrainedModel
 from .config import load_config
 from .run_directory import RunDirectory

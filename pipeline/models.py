@@ -11,7 +11,7 @@ from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
 from ..llm.chat.settings import ChatSettings
 from ..llm.chat.spec import parse_chat_spec
-from ..llm.embedded import resolve_model
+from ..llm.local.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score

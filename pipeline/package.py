@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotSupportedError, RunDirectoryError, StoreError
-from ..llm.embedded import resolve_model
-from ..llm.loading import load_parts
+from ..llm.local.embedded import resolve_model
+from ..llm.local.loading import load_parts
 from ..trainer.result import TrainedModel
 from .model_card import model_card, public_base
 from .run_directory import RunDirectory

@@ -125,7 +125,7 @@ def test_trl_trains_a_tiny_model_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_trl_trains_the_embedded_model_with_it(tmp_path: Path) -> None:
-    from anlage.llm.embedded import resolve_model
+    from anlage.llm.local.embedded import resolve_model
 
     model = str(resolve_model("smollm2-135m"))
     logs = grpo_steps(model, tmp_path / "out", "smollm2-135m", steps=3)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from anlage.errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
-from anlage.llm.local import LocalModel
+from anlage.llm.local.model import LocalModel
+from anlage.llm.local.rendering import encode_scored, render_request
 from anlage.llm.message import Message
-from anlage.llm.rendering import encode_scored, render_request
 from anlage.llm.request import Completion, Request
 
 from .helpers_tiny_model import make_tiny_model

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from anlage.errors import ModelNotFoundError, NotSupportedError
-from anlage.llm import embedded
+from anlage.llm.local import embedded
+from anlage.llm.local.sampling import choose_tokens, uniform_numbers
 from anlage.llm.message import Message
 from anlage.llm.models import load_model
 from anlage.llm.request import Completion, Request
-from anlage.llm.sampling import choose_tokens, uniform_numbers
 from anlage.llm.scripted import ScriptedModel
 
 
@@ -121,7 +121,7 @@ def test_sampled_shares_match_the_probabilities_of_a_flat_row() -> None:
 
 def test_requests_store_and_script_load_without_torch() -> None:
     code = (
-        "import sys, anlage.cache, anlage.llm.cached, anlage.llm.models, anlage.llm.embedded\n"
+        "import sys, anlage.cache, anlage.llm.cached, anlage.llm.models, anlage.llm.local.embedded\n"
         "print([m for m in ('torch', 'transformers', 'langchain', 'sklearn') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from anlage.llm import decoding
 from anlage.llm.batching import families_of, plan_batches
-from anlage.llm.local import LocalModel
+from anlage.llm.local import decoding
+from anlage.llm.local.model import LocalModel
+from anlage.llm.local.shared_prefix import MIN_SHARED, PrefixPlan, plan_prefixes
 from anlage.llm.message import Message
 from anlage.llm.request import Request
-from anlage.llm.shared_prefix import MIN_SHARED, PrefixPlan, plan_prefixes
 
 from .helpers_tiny_model import make_tiny_model
 

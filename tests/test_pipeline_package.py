@@ -14,7 +14,7 @@ import torch
 import yaml
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError, RunDirectoryError, StoreError
-from anlage.llm.loading import load_parts
+from anlage.llm.local.loading import load_parts
 from anlage.pipeline.package import package
 from anlage.pipeline.push import planned_calls, push
 from anlage.pipeline.run import run

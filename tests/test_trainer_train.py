@@ -18,7 +18,7 @@ from anlage.errors import (
     RunDirectoryError,
     TrainingError,
 )
-from anlage.llm.local import LocalModel
+from anlage.llm.local.model import LocalModel
 from anlage.llm.request import Request
 from anlage.preferences.pair import Pair
 from anlage.trainer.result import TrainedModel

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from ..errors import ModelNotFoundError, NotSupportedError, TrainingError
-from ..llm.embedded import resolve_model
-from ..llm.loading import best_dtype
+from ..llm.local.embedded import resolve_model
+from ..llm.local.loading import best_dtype
 from .config import TrainConfig
 from .processes import on_cpu
 from .quantised import quantised

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import TrainingError
-from ..llm.rendering import render_chat
+from ..llm.local.rendering import render_chat
 from ..prompts.lesson import Lesson
 from .rows import Rows
 

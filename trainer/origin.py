@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from ..errors import ModelNotFoundError
-from ..llm.embedded import resolve_model
-from ..llm.fingerprint import combine, hash_weights
+from ..llm.local.embedded import resolve_model
+from ..llm.local.fingerprint import combine, hash_weights
 from .config import Reference
 
 

@@ -11,7 +11,7 @@ import torch
 
 from ..errors import Problem, Severity, TrainingError
 from ..evaluation.judges.refusal_judge import RefusalJudge
-from ..llm.loading import best_dtype
+from ..llm.local.loading import best_dtype
 from ..llm.message import Message
 from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair

@@ -13,7 +13,7 @@ import torch
 
 from ..cache import Store
 from ..errors import ReferenceMismatchError, TrainingError
-from ..llm.fingerprint import combine, hash_state, hash_tokenizer
+from ..llm.local.fingerprint import combine, hash_state, hash_tokenizer
 from .checkpoint import write_json
 from .logps import completion_logps
 from .processes import Processes

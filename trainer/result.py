@@ -11,7 +11,7 @@ from ..errors import TrainingError
 from .checkpoint import write_json
 
 if TYPE_CHECKING:
-    from ..llm.local import LocalModel
+    from ..llm.local.model import LocalModel
 
 FILE = "result.json"
 
@@ -60,7 +60,7 @@ class TrainedModel:
             ModelNotFoundError: Base or adapter is gone. A model trained from memory
                 needs a base that can be loaded by name.
         """
-        from ..llm.local import LocalModel
+        from ..llm.local.model import LocalModel
 
         name, adapter = (self.path, None) if self.method == "full" else (self.base, self.path)
         return LocalModel.load(name, adapter=adapter, dtype=dtype, batch_size=batch_size)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TrainingError
-from ..llm.rendering import render_chat
+from ..llm.local.rendering import render_chat
 from ..preferences.pair import Pair
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from ...archetypes.vocabulary import opposite
 from ...critic.labelled_pair import LabelledPair, messages_of
 from ...critic.labelled_sample import balanced_sample
 from ...evaluation.probe import item_id
-from ...llm.rendering import render_chat
+from ...llm.local.rendering import render_chat
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from ..request import Score
 from .decoding import pad_left
-from .request import Score
 from .scoring_shared import Item, answer_score, common_length, group_items, score_shared
 
 

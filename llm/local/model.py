@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
-from .batching import plan_batches
+from ...errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
+from ..batching import plan_batches
+from ..request import Completion, FinishReason, Outcome, Request, Score, Usage
 from .decoding import Row, decode
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
 from .rendering import encode_request, encode_scored, parse_json
-from .request import Completion, FinishReason, Outcome, Request, Score, Usage
 from .scoring import score_batch
 
 _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory

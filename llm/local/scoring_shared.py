@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from ..request import Score
 from .decoding import read_prefixes
 from .kv_cache import make_cache
-from .request import Score
 
 Item = tuple[list[int], int]
 """Token ids of conversation and answer, and how many belong to the answer."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .message import Message
-from .request import Request
+from ..message import Message
+from ..request import Request
 
 
 def render_chat(tokenizer: Any, messages: Sequence[Message]) -> str:

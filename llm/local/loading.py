@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..errors import ModelNotFoundError, OutOfMemoryError
+from ...errors import ModelNotFoundError, OutOfMemoryError
 from .embedded import quiet_loading, resolve_model
 from .fingerprint import combine, hash_tokenizer, hash_weights
 

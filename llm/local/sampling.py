@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import torch
 
-from .request import Request
+from ..request import Request
 
 _FIRST_CANDIDATES = 256  # enough for almost every nucleus; rows that need more get all
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from ..request import Request
 from .kv_cache import in_blocks, make_cache
-from .request import Request
 from .sampling import choose_tokens, uniform_numbers
 from .shared_prefix import plan_prefixes
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import ModelNotFoundError, StoreError
+from ...errors import ModelNotFoundError, StoreError
 
 EMBEDDED: Final = "smollm2-135m"
 """Name of the default model, about 135 million parameters."""
