@@ -28,8 +28,8 @@ from anlage.evaluation.suites.evaluation import ModelOutcomes
 from anlage.evaluation.suites.wording import value_text
 from anlage.inspection.models import NamedModel
 from anlage.inspection.suites import Asked, measure_suites
+from anlage.pipeline.inputs import system_prompt
 from anlage.pipeline.run import run
-from anlage.pipeline.stage import system_prompt
 from anlage.stats import Estimate, Interval
 from anlage.stats_seeds import bounded, crossed_difference
 from anlage.study.design import PlannedRun, design

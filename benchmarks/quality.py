@@ -24,7 +24,7 @@ from anlage.cli.render.evaluation import evaluation_report
 from anlage.evaluation.evaluate import evaluate
 from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
-from anlage.pipeline.stage import evaluation_prompts, probe_pairs
+from anlage.pipeline.inputs import evaluation_prompts, probe_pairs
 from anlage.preferences.dataset import Pairs
 from anlage.trainer.assembly import compute_dtype
 from anlage.trainer.train import train

@@ -21,7 +21,7 @@ from anlage.evaluation.measure import Measure
 from anlage.evaluation.wording import percent, rate_text
 from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
-from anlage.pipeline.stage import evaluation_prompts
+from anlage.pipeline.inputs import evaluation_prompts
 
 
 def main() -> None:

@@ -16,9 +16,15 @@ from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
 from ..preferences.cast import Cast
 from .config import RunConfig, check_config
-from .effect import conditions_of, critic_of, pair_settings
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
-from .stage import calibration_pairs, compile_for, evaluation_prompts, probe_pairs, training_prompts
+from .inputs import (
+    calibration_pairs,
+    compile_for,
+    evaluation_prompts,
+    probe_pairs,
+    training_prompts,
+)
+from .resolved import conditions_of, critic_of, pair_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from ..evaluation.result import Evaluation
 from ..files.write import write_atomically
 from .config import load_config
-from .measurement import measure
+from .evaluation_stage import measure
 from .progress import StageProgress
 from .run import models_of, run
 from .run_directory import RunDirectory, locked

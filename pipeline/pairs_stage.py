@@ -9,10 +9,11 @@ from pathlib import Path
 from ..constitution.yaml_form import load_constitution
 from ..critic.calibrate import Gate
 from ..files.write import hash_path, write_json
-from .casting import cast_of
+from ..preferences.cast import Cast
 from .config import RunConfig
-from .effect import conditions_of, critic_of, pair_settings
-from .stage import Context, Stage, hash_data, hash_prompts, training_prompts
+from .inputs import hash_data, hash_prompts, training_prompts
+from .resolved import conditions_of, critic_of, pair_settings
+from .stage import Context, Stage
 from .training_stages import round_weights
 from .unit import round_folder
 
@@ -91,3 +92,14 @@ def _make_pairs(context: Context, number: int) -> str:
     write_json(here / names[2], confounds(result.pairs))
     kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
     return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
+
+
+def cast_of(context: Context) -> Cast:
+    """Comparator and teacher of a run, and where its calibration lets comparisons label."""
+    config, models = context.config, context.models
+    own = config.comparator_model != config.critic_model
+    return Cast(
+        comparator=models.get(config.comparator_model) if own else None,
+        teacher=models.get(config.teacher) if config.teacher else None,
+        allows=Gate.load(context.run.calibration).allows,
+    )

@@ -7,9 +7,10 @@ import asyncio
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..files.write import hash_path, write_atomically, write_json
 from .config import RunConfig
-from .measurement import evaluation_inputs, measure
+from .evaluation_stage import evaluation_inputs, measure
+from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
 from .pairs_stage import pairs_stage
-from .stage import Context, Stage, calibration_pairs, compile_for, hash_data, hash_labelled
+from .stage import Context, Stage
 from .training_stages import training_stages
 
 # --- constitution

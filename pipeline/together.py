@@ -10,7 +10,7 @@ from ..errors import NotSupportedError
 from ..trainer.processes import Processes
 from ..trainer.train import train
 from .config import check_config, load_config
-from .effect import is_plain, train_config
+from .resolved import is_plain, train_config
 from .run import run
 from .unit import units_of
 from .unit_data import pairs_for

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +16,11 @@ from ..errors import ReferenceMismatchError, RunDirectoryError
 from ..files.write import hash_path, write_json
 from ..trainer.config import TrainConfig
 from .config import RunConfig
-from .effect import conditions_of, is_plain, train_config
 from .gather import GATHERED, gather, last_weights
-from .memory import return_memory
-from .outdated import is_outdated, set_aside
-from .stage import Context, Stage, hash_data, hash_labelled, probe_pairs
+from .inputs import hash_data, hash_labelled, probe_pairs
+from .progress import StageProgress
+from .resolved import conditions_of, is_plain, train_config
+from .stage import Context, Stage
 from .unit import RECORD, Unit, read_record, units_of, weights_in
 from .unit_data import earlier_lessons, earlier_pairs, lessons_for, pairs_for, with_replay
 
@@ -249,3 +252,39 @@ def round_weights(config: RunConfig, run: Path) -> dict[str, Path]:
         last = [unit for unit in units if unit.round == number][-1]
         found[f"round-{number + 1}"] = weights_in(run / last.folder)
     return {**found, "trained": last_weights(run)}
+
+
+def return_memory() -> None:
+    """Collects garbage and lets the C library return its free pages.
+
+    Training leaves gigabytes of freed blocks with the allocator, on top of which the
+    evaluation would ask for more. Does nothing beyond the collection where the C
+    library is not glibc.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def is_outdated(config: RunConfig, error: Exception) -> bool:
+    """Whether the folder holds what an earlier state of this run trained.
+
+    Such as before an archetype was edited. Other hardware is no reason to begin anew, and
+    several processes must agree, so there the error stands.
+    """
+    from ..trainer.processes import launched
+
+    if launched() > 1:
+        return False
+    return not is_plain(config) or "pairs" in getattr(error, "differs", ())
+
+
+def set_aside(folder: Path, progress: StageProgress) -> None:
+    """Gives an outdated training a name of its own beside its place; nothing is deleted."""
+    number = 1
+    while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
+        number += 1
+    folder.rename(old)
+    progress.say(f"{folder.name} held an earlier state of this run, kept as {old.name}")

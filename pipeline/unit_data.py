@@ -15,8 +15,8 @@ from ..preferences.selection import select
 from ..prompts.lesson import Lesson
 from ..prompts.lessons import load_lessons
 from .config import RunConfig
-from .effect import select_pairs
 from .layer import LayerConfig
+from .resolved import select_pairs
 from .unit import Unit
 
 _T = TypeVar("_T")

@@ -105,7 +105,7 @@ class RayQueue:
 
     def _start_shards(self, jobs: Sequence[Job]) -> dict[str, list[Any]]:
         """Shards of every data generation, under the name of the run that needs it first."""
-        from ..pipeline.stage import training_prompts
+        from ..pipeline.inputs import training_prompts
         from .ray_tasks import generate_shard
 
         task = self._ray.remote(generate_shard).options(**self._options)

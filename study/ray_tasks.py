@@ -13,10 +13,10 @@ import yaml
 
 from ..errors import AnlageError, RunDirectoryError
 from ..pipeline.config import RunConfig
+from ..pipeline.inputs import compile_for, training_prompts
 from ..pipeline.models import RunModels
 from ..pipeline.run import run
 from ..pipeline.run_directory import RunDirectory
-from ..pipeline.stage import compile_for, training_prompts
 from ..pipeline.used_keys import FILE as USED_KEYS
 from ..preferences.builder import get_builder
 from .remote_store import RemoteStore

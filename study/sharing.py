@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..pipeline.config import RunConfig
-from ..pipeline.effect import critic_of, pair_settings
+from ..pipeline.resolved import critic_of, pair_settings
 from .design import PlannedRun
 
 LAST_STAGE = "evaluation"

@@ -16,7 +16,7 @@ from anlage.evaluation.probe import measure_probe
 from anlage.llm.message import Message
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig
-from anlage.pipeline.stage import calibration_pairs, hash_labelled, labelled_pairs, probe_pairs
+from anlage.pipeline.inputs import calibration_pairs, hash_labelled, labelled_pairs, probe_pairs
 from anlage.prompts.labelled import LabelledAnswers
 from anlage.prompts.prompt import Role
 from pydantic import ValidationError

@@ -12,7 +12,7 @@ from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.compiler import compile_constitution
 from anlage.errors import ArchetypeError
 from anlage.pipeline.config import RunConfig
-from anlage.pipeline.stage import calibration_pairs, compile_for
+from anlage.pipeline.inputs import calibration_pairs, compile_for
 
 EXAMPLES = Path(anlage.__file__).parent / "examples" / "archetypes"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from anlage.pipeline.conditions import Conditions
 from anlage.pipeline.config import RunConfig, load_config, resolved_text
-from anlage.pipeline.effect import critic_of, is_plain, pair_settings, select_pairs, train_config
+from anlage.pipeline.doctor import layer_problems
 from anlage.pipeline.layer import LayerConfig
-from anlage.pipeline.layer_doctor import layer_problems
+from anlage.pipeline.resolved import critic_of, is_plain, pair_settings, select_pairs, train_config
 from anlage.pipeline.unit_data import with_replay
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Role

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from anlage.cache import Store
 from anlage.pipeline.config import RunConfig
+from anlage.pipeline.inputs import compile_for, system_prompt
 from anlage.pipeline.manifest import Manifest
 from anlage.pipeline.run import Run, run
-from anlage.pipeline.stage import compile_for, system_prompt
 
 from .helpers_run import tiny_run_config
 from .helpers_tiny_model import make_tiny_model
@@ -98,7 +98,7 @@ def test_the_constitution_as_a_system_prompt() -> None:
 
 
 def test_the_probe_can_be_held_fixed_while_archetypes_change(first: tuple[RunConfig, Run]) -> None:
-    from anlage.pipeline.stage import probe_pairs
+    from anlage.pipeline.inputs import probe_pairs
 
     config, _ = first
     modes = ["harmful_compliance", "sycophancy"]

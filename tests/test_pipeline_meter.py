@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from anlage.llm.budget import Budget, BudgetLimits, Spending
 from anlage.llm.request import Completion, Outcome
-from anlage.pipeline.meter import Meter
+from anlage.pipeline.models import Meter
 
 
 def test_it_says_speed_cost_and_what_went_wrong_since_the_stage_began() -> None:

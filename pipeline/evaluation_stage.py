@@ -8,8 +8,7 @@ from pathlib import Path
 from ..evaluation.result import Evaluation
 from ..files.write import hash_path
 from ..llm.cached import CachedModel
-from .stage import (
-    Context,
+from .inputs import (
     evaluation_prompts,
     hash_data,
     hash_labelled,
@@ -17,6 +16,7 @@ from .stage import (
     probe_pairs,
     system_prompt,
 )
+from .stage import Context
 from .training_stages import round_weights
 
 

@@ -1,0 +1,159 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+from ..archetypes.loader import LIBRARY, archetype_source, load_archetypes
+from ..archetypes.schema import Archetype
+from ..archetypes.vocabulary import opposite
+from ..constitution.compiler import compile_constitution, constitution_of
+from ..constitution.principle import Constitution
+from ..constitution.shuffle import shuffled
+from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
+from ..critic.labelled_sample import balanced_sample
+from ..errors import ArchetypeError, Problem
+from ..prompts.labelled import load_labelled
+from ..prompts.loader import load_prompts
+from ..prompts.prompt import Prompt, Split
+from .config import ArchetypeChoice, RunConfig
+
+
+def archetype_path(config: RunConfig) -> Path:
+    """The folder or file the archetypes are read from."""
+    return archetype_source(config.archetypes.path)
+
+
+def chosen_archetypes(config: RunConfig) -> list[Archetype]:
+    """The archetypes of the config's path and those it adds from the shipped library.
+
+    Raises:
+        ArchetypeError: Anything wrong with a file, an unknown id, or one id twice.
+    """
+    own = load_archetypes(archetype_path(config), only=config.archetypes.only)
+    if not config.archetypes.library:
+        return own
+    added = load_archetypes(LIBRARY, only=config.archetypes.library)
+    twice = sorted({a.id for a in own} & {a.id for a in added})
+    if twice:
+        fix = "leave it out of `archetypes.library`, or rename your own"
+        message = f"archetype `{twice[0]}` is chosen from two places"
+        where = str(archetype_path(config))
+        raise ArchetypeError([Problem("A024", "error", where, 0, message, fix)])
+    return sorted([*own, *added], key=lambda archetype: archetype.id)
+
+
+def labelled_pairs(config: RunConfig) -> list[LabelledPair]:
+    """All labelled answer pairs about the constitution's own failure modes; never trained on.
+
+    The exemplars of the chosen archetypes, then the labelled answers of every
+    failure mode that one of their principles guards against.
+    """
+    archetypes = chosen_archetypes(config)
+    exemplars = [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
+    return [*exemplars, *load_labelled(failure_modes=_guarded(archetypes))]
+
+
+def _guarded(archetypes: Sequence[Archetype]) -> set[str]:
+    return {principle.failure_mode for a in archetypes for principle in a.principles}
+
+
+def calibration_pairs(config: RunConfig) -> list[LabelledPair]:
+    """The labelled pairs the critic is measured on: a sample of those a principle can judge."""
+    modes = _guarded(chosen_archetypes(config))
+    pairs = [
+        pair
+        for pair in labelled_pairs(config)
+        if (pair.failure_mode if pair.role == "at_risk" else opposite(pair.failure_mode)) in modes
+    ]
+    return balanced_sample(pairs, limit=config.calibration.limit, seed=config.pairs.seed)
+
+
+def probe_pairs(config: RunConfig) -> list[LabelledPair]:
+    """The labelled pairs of the probe: the same ones whatever the data seed."""
+    limit, modes = config.evaluation.probe_limit, config.evaluation.failure_modes
+    # With a list of its own the probe does not depend on the chosen archetypes in any way.
+    pairs = labelled_pairs(config) if modes is None else load_labelled(failure_modes=set(modes))
+    return balanced_sample(pairs, per_slice=limit)
+
+
+def _prompts(
+    config: RunConfig, split: Split, sets: Sequence[str] | None, limit: int | None
+) -> list[Prompt]:
+    folder = Path(config.prompts.folder) if config.prompts.folder else None
+    return load_prompts(split, sets=sets, folder=folder, limit=limit)
+
+
+def training_prompts(config: RunConfig) -> list[Prompt]:
+    """The prompts pairs are made from."""
+    return _prompts(config, "train", config.prompts.sets, config.prompts.limit)
+
+
+def evaluation_prompts(config: RunConfig) -> list[Prompt]:
+    """The prompts measured before and after."""
+    chosen = config.evaluation
+    return _prompts(config, chosen.split, chosen.sets, chosen.limit)
+
+
+def hash_data(data: object) -> str:
+    """SHA-256 (hex) of plain data."""
+    payload = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def hash_prompts(prompts: Sequence[Prompt]) -> str:
+    """SHA-256 (hex) of everything the prompts say."""
+    return hash_data([asdict(prompt) for prompt in prompts])
+
+
+def hash_labelled(pairs: Sequence[LabelledPair]) -> str:
+    """SHA-256 (hex) of everything labelled answer pairs say."""
+    return hash_data(
+        [
+            [
+                pair.failure_mode,
+                pair.role,
+                [[message.role, message.content] for message in messages_of(pair)],
+                cues_of(pair),
+                pair.good,
+                pair.failing,
+            ]
+            for pair in pairs
+        ]
+    )
+
+
+def compile_for(config: RunConfig) -> Constitution:
+    """The constitution of the chosen archetypes; compiled once while no file changes."""
+    return _compiled(config.archetypes, _stamp(archetype_path(config)))
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of every file a constitution may come from."""
+    own = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    files = [*own, *sorted(LIBRARY.parent.rglob("*.yaml"))]
+    facts = ((str(file), file.stat()) for file in files if file.exists())
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in facts)
+
+
+@lru_cache(maxsize=8)
+def _compiled(chosen: ArchetypeChoice, stamp: tuple[tuple[str, int, int], ...]) -> Constitution:
+    config = RunConfig(name="compiled", archetypes=chosen)
+    own = compile_constitution(archetype_path(config), only=chosen.only)
+    # What the linter calls an error in the author's own files has been raised by now.
+    whole = constitution_of(chosen_archetypes(config)) if chosen.library else own
+    seed = chosen.shuffle_seed
+    return whole if seed is None else shuffled(whole, seed=seed)
+
+
+def system_prompt(config: RunConfig) -> str:
+    """The system prompt of the evaluation: as written, or made of the principles."""
+    if config.evaluation.system != "constitution":
+        return config.evaluation.system
+    rules = "\n".join(f"- When {p.situation}: {p.statement}" for p in compile_for(config))
+    return f"Keep to these rules in every answer.\n{rules}"
