@@ -10,8 +10,7 @@ from typing import Any
 from ..constitution.interchange.json_text import fault
 from ..constitution.interchange.rule import Imported, Rule
 from .annotated_pairs import FIELDS, GENERATOR
-from .pair import Pair
-from .pair_record import from_record
+from .pair import Pair, from_record
 
 _SIDES = {"a": "a", "b": "b", "text_a": "a", "text_b": "b"}
 _NUMBERS = {"p_chosen": float, "weight": float, "round": int}

@@ -17,7 +17,7 @@ from ..prompts.prompt import Prompt
 from .balance import balance
 from .dataset import Pairs
 from .filters import filter_reason, same_text
-from .outcomes import NO_PRINCIPLE, Outcomes, collect
+from .ledger import NO_PRINCIPLE, Outcomes, collect
 from .pair import Pair
 from .settings import PairSettings
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import PairError, Problem, StoreError
-from .pair import Pair
-from .pair_record import FIELDS, REQUIRED, from_record, to_record
+from .pair import FIELDS, REQUIRED, Pair, from_record, to_record
 
 if TYPE_CHECKING:
     from datasets import Dataset
