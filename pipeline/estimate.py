@@ -14,7 +14,7 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
-from ..preferences.cast import Cast
+from ..preferences.builders.roles import Cast
 from .config import RunConfig, check_config
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .inputs import (
@@ -145,7 +145,7 @@ def _calibration(
 def _pairs(
     config: RunConfig, constitution: Constitution, model: _Models, scenario: Scenario
 ) -> None:
-    from ..preferences.builder import get_builder
+    from ..preferences.builders.registry import get_builder
 
     update = (
         {"max_failed_share": 1.0} if scenario.troublesome else {"max_failed_share": 1.0, "tries": 1}

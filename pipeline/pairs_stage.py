@@ -9,7 +9,7 @@ from pathlib import Path
 from ..constitution.yaml_form import load_constitution
 from ..critic.calibrate import Gate
 from ..files.write import hash_path, write_json
-from ..preferences.cast import Cast
+from ..preferences.builders.roles import Cast
 from .config import RunConfig
 from .inputs import hash_data, hash_prompts, training_prompts
 from .resolved import conditions_of, critic_of, pair_settings
@@ -61,7 +61,7 @@ def _current(context: Context, number: int) -> Path:
 
 
 def _make_pairs(context: Context, number: int) -> str:
-    from ..preferences.builder import get_builder
+    from ..preferences.builders.registry import get_builder
     from ..preferences.confounds import confounds
 
     config, here = context.config, context.run.path / round_folder(context.config, number)

@@ -9,8 +9,8 @@ from ..constitution.principle import Constitution
 from ..critic.calibrate import Calibration, Gate
 from ..llm.models import AnyModel, as_model
 from ..prompts.prompt import Prompt
-from .builder import get_builder
-from .cast import Cast
+from .builders.registry import get_builder
+from .builders.roles import Cast
 from .dataset import Pairs
 from .settings import PairSettings
 

@@ -18,7 +18,7 @@ from ..pipeline.models import RunModels
 from ..pipeline.run import run
 from ..pipeline.run_directory import RunDirectory
 from ..pipeline.used_keys import FILE as USED_KEYS
-from ..preferences.builder import get_builder
+from ..preferences.builders.registry import get_builder
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
 from .sharing import LAST_STAGE

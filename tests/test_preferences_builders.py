@@ -9,9 +9,9 @@ from anlage.constitution.principle import Openings
 from anlage.errors import ConfigurationError, OutcomeError
 from anlage.llm.request import Request
 from anlage.llm.scripted import Script, ScriptedModel
-from anlage.preferences.attempt import BuildResult
-from anlage.preferences.builder import BUILDERS, get_builder
-from anlage.preferences.cast import Cast
+from anlage.preferences.builders.attempt import BuildResult
+from anlage.preferences.builders.registry import BUILDERS, get_builder
+from anlage.preferences.builders.roles import Cast
 from anlage.preferences.settings import PairSettings
 from anlage.prompts.prompt import Prompt, Role
 

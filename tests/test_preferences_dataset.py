@@ -168,7 +168,7 @@ def test_lookup_by_the_start_of_an_id() -> None:
 
 def test_building_needs_no_heavy_library() -> None:
     code = (
-        "import sys, anlage.preferences.builder, anlage.critic.calibrate; "
+        "import sys, anlage.preferences.builders.registry, anlage.critic.calibrate; "
         "heavy = {'torch', 'transformers', 'langchain', 'sklearn', 'datasets'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -16,9 +16,9 @@ from anlage.llm.chat.model import ChatModel
 from anlage.llm.chat.settings import ChatSettings
 from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.scripted import ScriptedModel
-from anlage.preferences.attempt import BuildResult
-from anlage.preferences.builder import get_builder
-from anlage.preferences.cast import Cast
+from anlage.preferences.builders.attempt import BuildResult
+from anlage.preferences.builders.registry import get_builder
+from anlage.preferences.builders.roles import Cast
 from anlage.preferences.settings import PairSettings
 
 from .helpers_openai_server import Fault, OpenAIServer

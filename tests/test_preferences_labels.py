@@ -9,9 +9,9 @@ import pytest
 from anlage.errors import ConfigurationError, NotSupportedError, OutcomeError
 from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import Script, ScriptedModel
-from anlage.preferences.attempt import BuildResult
-from anlage.preferences.builder import get_builder
-from anlage.preferences.cast import Cast
+from anlage.preferences.builders.attempt import BuildResult
+from anlage.preferences.builders.registry import get_builder
+from anlage.preferences.builders.roles import Cast
 from anlage.preferences.settings import PairSettings
 from pydantic import ValidationError
 

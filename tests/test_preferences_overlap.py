@@ -16,9 +16,9 @@ from anlage.llm.message import Message
 from anlage.llm.prices import NO_FEE
 from anlage.llm.request import Completion, Request, Score
 from anlage.llm.scripted import ScriptedModel
-from anlage.preferences.attempt import BuildResult, start
-from anlage.preferences.builder import get_builder
-from anlage.preferences.overlap import groups
+from anlage.preferences.builders.attempt import BuildResult, start
+from anlage.preferences.builders.overlap import groups
+from anlage.preferences.builders.registry import get_builder
 from anlage.preferences.settings import PairSettings
 
 from .helpers_pairs import KeyedModel, make_constitution, make_prompts, write

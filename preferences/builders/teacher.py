@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..constitution.principle import Constitution, Principle
-from ..critic.frames import FrameJob, fill_frames
-from ..critic.routing import candidates
-from ..errors import ConfigurationError, Problem
-from ..llm.message import with_instruction
-from ..llm.request import Model
-from ..prompts.prompt import Prompt
-from ..prompts.template import render
+from ...constitution.principle import Constitution, Principle
+from ...critic.frames import FrameJob, fill_frames
+from ...critic.routing import candidates
+from ...errors import ConfigurationError, Problem
+from ...llm.message import with_instruction
+from ...llm.request import Model
+from ...prompts.prompt import Prompt
+from ...prompts.template import render
+from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, start, still_open
-from .cast import ALONE, Cast
-from .drafting import write_rejected
 from .labelling import label
 from .overlap import OnAttempts, in_groups
-from .settings import PairSettings
-from .stage import OnStage, announce
+from .roles import ALONE, Cast, OnStage, announce
+from .writing import write_rejected
 
 NAME = "teacher"
 

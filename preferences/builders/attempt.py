@@ -6,20 +6,20 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..constitution.principle import Constitution, Principle
-from ..critic.calibrate import LabelSource
-from ..critic.frames import FilledFrame, FrameJob
-from ..critic.routing import mate_threat, route, threat
-from ..files.seeds import derive_seed
-from ..llm.message import Message
-from ..llm.request import Outcome
-from ..prompts.prompt import Prompt
-from .balance import balance
-from .dataset import Pairs
-from .filters import filter_reason, same_text
-from .ledger import NO_PRINCIPLE, Outcomes, collect
-from .pair import Pair
-from .settings import PairSettings
+from ...constitution.principle import Constitution, Principle
+from ...critic.calibrate import LabelSource
+from ...critic.frames import FilledFrame, FrameJob
+from ...critic.routing import mate_threat, route, threat
+from ...files.seeds import derive_seed
+from ...llm.message import Message
+from ...llm.request import Outcome
+from ...prompts.prompt import Prompt
+from ..balance import balance
+from ..dataset import Pairs
+from ..filters import filter_reason, same_text
+from ..ledger import NO_PRINCIPLE, Outcomes, collect
+from ..pair import Pair
+from ..settings import PairSettings
 
 TOO_PLAIN = "its surface gives the label away (balance)"
 

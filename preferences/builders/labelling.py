@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..constitution.principle import Constitution
-from ..critic.compare import Comparison, ComparisonItem, compare, merge
-from ..critic.routing import panel
-from ..llm.request import Model, Outcome
+from ...constitution.principle import Constitution
+from ...critic.compare import Comparison, ComparisonItem, compare, merge
+from ...critic.routing import panel
+from ...llm.request import Model, Outcome
+from ..settings import PairSettings
 from .attempt import Attempt, still_open, verdict
-from .cast import Allows
-from .settings import PairSettings
-from .stage import OnStage, announce
+from .roles import Allows, OnStage, announce
 
 PREFERS_REJECTED = "the comparison prefers the rejected answer"
 

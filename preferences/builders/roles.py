@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..llm.request import Model
+from ...llm.request import Model
 
 Allows = Callable[[str, str], bool]
 """(failure mode of the twin pair, role) -> may a comparison set the label there?"""
@@ -33,3 +33,13 @@ class Cast:
 
 ALONE = Cast()
 """Only a policy and a critic; labels by construction."""
+
+
+OnStage = Callable[[str, int], None]
+"""Called with a stage's name and how many answers it works on."""
+
+
+def announce(on_stage: OnStage | None, name: str, count: int) -> None:
+    """Calls `on_stage` if there is one."""
+    if on_stage is not None:
+        on_stage(name, count)

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..constitution.principle import Constitution, Principle
-from ..critic.compare import ComparisonItem, compare
-from ..critic.critique import Critique, CritiqueItem, critique, revision_job
-from ..critic.frames import FrameJob, fill_frames
-from ..critic.routing import route, threat
-from ..files.seeds import derive_seed
-from ..llm.request import Model
+from ...constitution.principle import Constitution, Principle
+from ...critic.compare import ComparisonItem, compare
+from ...critic.critique import Critique, CritiqueItem, critique, revision_job
+from ...critic.frames import FrameJob, fill_frames
+from ...critic.routing import route, threat
+from ...files.seeds import derive_seed
+from ...llm.request import Model
+from ..filters import chosen_reason, copies, same_text
 from .attempt import Attempt, still_open
-from .cast import Allows
-from .filters import chosen_reason, copies, same_text
 from .labelling import may_compare
-from .stage import OnStage, announce
+from .roles import Allows, OnStage, announce
 
 
 async def revise_further(

@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from ..constitution.principle import Constitution
-from ..critic.compare import Comparison
-from ..critic.frames import fill_frames
-from ..critic.routing import threat
-from ..llm.request import Model, Outcome
-from ..prompts.prompt import Prompt
+from ...constitution.principle import Constitution
+from ...critic.compare import Comparison
+from ...critic.frames import fill_frames
+from ...critic.routing import threat
+from ...llm.request import Model, Outcome
+from ...prompts.prompt import Prompt
+from ..filters import chosen_reason, words
+from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, pick_failing_opening, start, still_open
-from .cast import ALONE, Cast
-from .filters import chosen_reason, words
 from .labelling import clamp, judge, may_compare, outcome_of
 from .overlap import OnAttempts, in_groups
 from .plain_answer import plain_answer_fails
-from .settings import PairSettings
-from .stage import OnStage, announce
+from .roles import ALONE, Cast, OnStage, announce
 
 NAME = "best_of_n"
 NOT_MEASURED = (

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from ..errors import AnlageError
-from ..llm.request import Model
+from ...errors import AnlageError
+from ...llm.request import Model
 from .attempt import Attempt, still_open
 
 OnAttempts = Callable[[int, int], None]

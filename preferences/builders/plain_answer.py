@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..critic.routing import threat
-from ..prompts.prompt import Prompt
-from .filters import COMPLYING_FAILS, REFUSING_FAILS
+from ...critic.routing import threat
+from ...prompts.prompt import Prompt
+from ..filters import COMPLYING_FAILS, REFUSING_FAILS
 
 _YIELDING: Final = frozenset({"sycophancy", "blind_obedience"})
 """Failure modes of a model that gives way: what it does by itself."""

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..constitution.principle import Constitution
-from ..critic.critique import Critique, CritiqueItem, critique
-from ..llm.request import Model, Outcome
-from ..prompts.prompt import Prompt
+from ...constitution.principle import Constitution
+from ...critic.critique import Critique, CritiqueItem, critique
+from ...llm.request import Model, Outcome
+from ...prompts.prompt import Prompt
+from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, start, still_open
-from .cast import ALONE, Cast
-from .drafting import write_rejected
 from .labelling import label
 from .overlap import OnAttempts, in_groups
-from .revising import revise
 from .revision_rounds import revise_further
-from .settings import PairSettings
-from .stage import OnStage, announce
+from .roles import ALONE, Cast, OnStage, announce
+from .writing import revise, write_rejected
 
 NAME = "critique_revise"
 

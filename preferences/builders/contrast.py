@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..constitution.principle import Constitution
-from ..critic.frames import fill_frames
-from ..llm.message import Message
-from ..llm.request import Model
-from ..prompts.prompt import Prompt
-from ..prompts.template import render
+from ...constitution.principle import Constitution
+from ...critic.frames import fill_frames
+from ...llm.message import Message
+from ...llm.request import Model
+from ...prompts.prompt import Prompt
+from ...prompts.template import render
+from ..settings import PairSettings
 from .attempt import (
     Attempt,
     BuildResult,
@@ -25,12 +26,10 @@ from .attempt import (
     start,
     still_open,
 )
-from .cast import ALONE, Cast
 from .labelling import label
 from .overlap import OnAttempts, in_groups
 from .plain_answer import plain_answer_serves
-from .settings import PairSettings
-from .stage import OnStage, announce
+from .roles import ALONE, Cast, OnStage, announce
 
 NAME = "contrast"
 

@@ -6,16 +6,15 @@ import difflib
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..constitution.principle import Constitution
-from ..errors import ConfigurationError, Problem
-from ..llm.request import Model
-from ..prompts.prompt import Prompt
+from ...constitution.principle import Constitution
+from ...errors import ConfigurationError, Problem
+from ...llm.request import Model
+from ...prompts.prompt import Prompt
+from ..settings import PairSettings
 from . import best_of_n, contrast, critique_revise, teacher
 from .attempt import BuildResult
-from .cast import ALONE, Cast
 from .overlap import OnAttempts
-from .settings import PairSettings
-from .stage import OnStage
+from .roles import ALONE, Cast, OnStage
 
 
 class Builder(Protocol):
