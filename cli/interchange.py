@@ -62,7 +62,7 @@ def import_command(
         _import_pairs(text, file, out)
         return
     if kind == ANNOTATED_PAIRS:
-        from ..preferences.annotated_pairs_reader import principles_of
+        from ..preferences.interchange.annotated_pairs_reader import principles_of
 
         imported = principles_of(parse_json(text, str(file)), str(file))
     else:
@@ -99,8 +99,8 @@ def _say(text: str) -> None:
 
 
 def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, list[str]]:
-    from ..preferences.annotated_pairs import to_annotated_pairs
     from ..preferences.dataset import Pairs
+    from ..preferences.interchange.annotated_pairs import to_annotated_pairs
 
     if pairs is None:
         fix = "add `--pairs RUN/30_pairs.jsonl`"
@@ -112,8 +112,8 @@ def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, lis
 
 
 def _import_pairs(text: str, file: Path, out: Path) -> None:
-    from ..preferences.annotated_pairs_reader import from_annotated_pairs
     from ..preferences.dataset import Pairs
+    from ..preferences.interchange.annotated_pairs_reader import from_annotated_pairs
 
     pairs, lost = from_annotated_pairs(parse_json(text, str(file)), str(file))
     write_new(out, "")

@@ -12,9 +12,12 @@ from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.principle import Principle
 from anlage.errors import ConfigurationError
 from anlage.llm.message import Message
-from anlage.preferences.annotated_pairs import DEFAULT_ANNOTATOR, to_annotated_pairs
-from anlage.preferences.annotated_pairs_reader import from_annotated_pairs, principles_of
 from anlage.preferences.dataset import Pairs
+from anlage.preferences.interchange.annotated_pairs import DEFAULT_ANNOTATOR, to_annotated_pairs
+from anlage.preferences.interchange.annotated_pairs_reader import (
+    from_annotated_pairs,
+    principles_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,10 +12,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..constitution.interchange.rule import rule_of
-from ..constitution.principle import Principle
-from ..llm.message import Message
-from .pair import Pair
+from ...constitution.interchange.rule import rule_of
+from ...constitution.principle import Principle
+from ...llm.message import Message
+from ..pair import Pair
 
 VERSION = "2.0"
 GENERATOR = "anlage"

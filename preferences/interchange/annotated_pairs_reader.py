@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..constitution.interchange.json_text import fault
-from ..constitution.interchange.rule import Imported, Rule
+from ...constitution.interchange.json_text import fault
+from ...constitution.interchange.rule import Imported, Rule
+from ..pair import Pair, from_record
 from .annotated_pairs import FIELDS, GENERATOR
-from .pair import Pair, from_record
 
 _SIDES = {"a": "a", "b": "b", "text_a": "a", "text_b": "b"}
 _NUMBERS = {"p_chosen": float, "weight": float, "round": int}
