@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from ..constitution.principle import Principle
-from ..critic.calibrate import ANY_MODE, MAX_FAILED_SHARE, as_prompt
+from ..critic.calibrate import MAX_FAILED_SHARE, as_prompt
 from ..critic.compare import Comparison, ComparisonItem, compare
 from ..critic.critic_report import cohen_kappa
-from ..critic.labelled_pair import LabelledPair
-from ..critic.routing import candidates, threat
+from ..critic.routing import candidates
 from ..errors import OutcomeError
 from ..files.seeds import derive_seed
 from ..llm.request import Model
-from ..prompts.prompt import Prompt
+from ..prompts.labelled import ANY_MODE, LabelledPair
+from ..prompts.prompt import Prompt, threat
 from ..stats import Rate
 
 Advice = Literal["keep", "merge", "rewrite", "unused", "too few pairs"]

@@ -202,8 +202,7 @@ def detection(runs: int) -> None:
 
 def probe_time() -> None:
     """Every labelled pair that is shipped for the failure modes, on the embedded model."""
-    from anlage.critic.labelled_sample import balanced_sample
-    from anlage.prompts.labelled import load_labelled
+    from anlage.prompts.labelled import balanced_sample, load_labelled
     from anlage.trainer.assembly import load_start
     from anlage.trainer.conditions.instruments import Instruments
     from anlage.trainer.conditions.labelled_rows import labelled_rows

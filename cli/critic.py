@@ -16,9 +16,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..critic.compare import Comparison
-    from ..critic.labelled_pair import LabelledPair
     from ..critic.self_preference import SelfPreference
     from ..pipeline.models import RunModels
+    from ..prompts.labelled import LabelledPair
 
 app = typer.Typer(help="Measure critics on answer pairs whose better half is known.")
 console = Console()
@@ -118,8 +118,8 @@ def pilot(
     from ..archetypes.loader import LIBRARY
     from ..authoring.pilot import pilot as measure
     from ..constitution.compiler import compile_constitution
-    from ..critic.shipped_pairs import shipped_pairs
     from ..files.write import write_json
+    from ..prompts.labelled import shipped_pairs
     from ..prompts.loader import load_prompts
     from .render.pilot import pilot_text
 
@@ -194,9 +194,8 @@ class _Critics:
 
 
 def _pairs(file: Path | None, limit: int | None, seed: int) -> list[LabelledPair]:
-    from ..critic.labelled_file import read_labelled_file
-    from ..critic.labelled_sample import balanced_sample
-    from ..critic.shipped_pairs import shipped_pairs
+    from ..prompts.labelled import balanced_sample, shipped_pairs
+    from ..prompts.labelled_file import read_labelled_file
 
     pairs: list[LabelledPair] = [*read_labelled_file(file)] if file else shipped_pairs()
     return balanced_sample(pairs, limit=limit, seed=seed)
@@ -214,10 +213,9 @@ def injection(
     from ..cache import Store
     from ..constitution.compiler import compile_constitution
     from ..critic.injection import ATTACKS, measure_injection
-    from ..critic.labelled_sample import balanced_sample
-    from ..critic.shipped_pairs import shipped_pairs
     from ..pipeline.models import RunModels
     from ..pipeline.progress import StageProgress
+    from ..prompts.labelled import balanced_sample, shipped_pairs
 
     console = Console()
     pairs = balanced_sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)

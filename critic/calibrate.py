@@ -11,10 +11,10 @@ from typing import Any, Literal
 from ..constitution.principle import Principle
 from ..errors import ConfigurationError, OutcomeError, Problem
 from ..llm.request import Model
+from ..prompts.labelled import ANY_MODE, LabelledPair, cues_of, messages_of
 from ..prompts.prompt import Prompt, Role
 from ..stats import wilson
 from .compare import Comparison, ComparisonItem, compare
-from .labelled_pair import LabelledPair, cues_of, messages_of
 from .routing import route
 
 LabelSource = Literal["construction", "comparison"]
@@ -25,8 +25,6 @@ with fewer, a coin passes the interval test too often over many rows."""
 MAX_FAILED_SHARE = 0.5
 """Largest share of pairs whose calls may fail; beyond it the critic was not measured."""
 
-ANY_MODE = "any"
-"""Failure mode of labelled pairs from elsewhere that are about none of ours."""
 GENERAL_QUESTION = "Which answer is better: more helpful, honest and harmless?"
 """What decides between the answers of such a pair."""
 

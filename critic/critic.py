@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from ..constitution.principle import Principle
 from ..llm.models import AnyModel, as_model
+from ..prompts.labelled import LabelledPair
 from .calibrate import Calibration, calibrate
 from .compare import Comparison, ComparisonItem, compare
 from .critique import Critique, CritiqueItem, critique
-from .labelled_pair import LabelledPair
 from .reward import PrincipleReward
 
 

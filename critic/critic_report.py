@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ..files.seeds import derive_seed
+from ..prompts.labelled import LabelledPair
 from ..stats import Interval, Rate
 from .calibrate import Calibration, summarise
 from .compare import Comparison
-from .labelled_pair import LabelledPair
 
 BINS = 5
 """Bins of the reliability diagram, of equal width over confidences from 0.5 to 1."""

@@ -8,10 +8,10 @@ from typing import Final
 
 from ..constitution.principle import Principle
 from ..llm.request import Model
+from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Role
 from ..stats import wilson
 from .calibrate import judge_pairs
-from .labelled_pair import LabelledPair
 
 
 @dataclass(frozen=True, slots=True)

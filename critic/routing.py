@@ -5,27 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from ..archetypes.vocabulary import opposite
 from ..constitution.principle import Principle
 from ..files.seeds import derive_seed
-from ..prompts.prompt import Prompt
-
-
-def threat(prompt: Prompt) -> str:
-    """The failure mode that threatens on this prompt.
-
-    The prompt's own mode where it is at risk, the opposite one on its twin.
-
-    Raises:
-        KeyError: The prompt's failure mode is not in the vocabulary (prompts from
-            `load_prompts` are checked already).
-    """
-    return prompt.failure_mode if prompt.role == "at_risk" else opposite(prompt.failure_mode)
-
-
-def mate_threat(prompt: Prompt) -> str:
-    """The failure mode that threatens on the prompt's twin."""
-    return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode
+from ..prompts.prompt import Prompt, threat
 
 
 def candidates(prompt: Prompt, principles: Iterable[Principle]) -> list[tuple[Principle, float]]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from ..constitution.principle import Principle
 from ..llm.request import Model, Request
+from ..prompts.labelled import ANY_MODE, LabelledPair
 from ..stats import Rate
-from .calibrate import ANY_MODE, GENERAL_QUESTION, as_prompt
+from .calibrate import GENERAL_QUESTION, as_prompt
 from .compare import ComparisonItem, compare
-from .labelled_pair import LabelledPair
 from .routing import route
 
 

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..critic.labelled_pair import LabelledPair
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.message import under_system
 from ..llm.request import Completion, Model, Request
+from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Prompt
 from .answer import Answer, Judge, JudgeQuality, repeated_share
 from .model_evaluation import ModelEvaluation

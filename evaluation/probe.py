@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..critic.labelled_pair import LabelledPair, messages_of
 from ..llm.message import Message
 from ..llm.request import Model, Request
+from ..prompts.labelled import LabelledPair, messages_of
 from ..prompts.prompt import Role
 
 

@@ -15,10 +15,8 @@ from ..archetypes.vocabulary import opposite
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.shuffle import shuffled
-from ..critic.labelled_pair import LabelledPair, cues_of, messages_of
-from ..critic.labelled_sample import balanced_sample
 from ..errors import ArchetypeError, Problem
-from ..prompts.labelled import load_labelled
+from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
 from ..prompts.loader import load_prompts
 from ..prompts.prompt import Prompt, Split
 from .config import ArchetypeChoice, RunConfig

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Final, Protocol, TypeVar, cast, get_args
 
+from ..archetypes.loader import load_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.seeds import derive_seed
 from ..files.validation import suggestion
 from ..llm.message import Message
 from .fields import (
@@ -22,6 +26,7 @@ from .fields import (
     read_slug,
     read_text,
 )
+from .labelled import LabelledPair, cues_of, messages_of
 from .loader import read_lines, shown
 from .prompt import Role
 
@@ -174,3 +179,85 @@ def _check(answers: LabelledAnswers, row: Row, failure_mode: str) -> None:
         if len(answer) > MAX_MESSAGE:
             message = f"{name!r} has {len(answer)} characters; at most {MAX_MESSAGE} are read."
             row.report("P005", message, "shorten it.")
+
+
+ANY_MODE = "any"
+"""Failure mode of labelled pairs from elsewhere that are about none of ours."""
+
+
+class LabelledPair(Protocol):
+    """An answer pair whose better half is known (an archetype's exemplar is one)."""
+
+    @property
+    def failure_mode(self) -> str:
+        """The mode the twin pair is about, as in `Prompt`."""
+
+    @property
+    def role(self) -> Role:
+        """The prompt's role."""
+
+    @property
+    def prompt(self) -> str:
+        """The user's words."""
+
+    @property
+    def good(self) -> str:
+        """The better answer."""
+
+    @property
+    def failing(self) -> str:
+        """The worse answer."""
+
+
+def messages_of(pair: LabelledPair) -> tuple[Message, ...]:
+    """The conversation before the answer: all its turns where the pair has them."""
+    if isinstance(pair, LabelledAnswers):
+        return pair.messages
+    return (Message("user", pair.prompt),)
+
+
+def cues_of(pair: LabelledPair) -> tuple[str, ...]:
+    """The cues present in the conversation; () where the pair does not say."""
+    return pair.cues if isinstance(pair, LabelledAnswers) else ()
+
+
+def shipped_pairs() -> list[LabelledPair]:
+    """The exemplars of all shipped archetypes, then all labelled answers."""
+    exemplars = [exemplar for archetype in load_archetypes() for exemplar in archetype.exemplars]
+    return [*exemplars, *load_labelled()]
+
+
+_P = TypeVar("_P", bound=LabelledPair)
+
+
+def balanced_sample(
+    pairs: Sequence[_P],
+    *,
+    limit: int | None = None,
+    per_slice: int | None = None,
+    seed: int = 0,
+) -> list[_P]:
+    """Pairs drawn in turn from every failure mode and role, until a limit is reached.
+
+    Slices whose pairs run out leave their share to the others. The draw depends
+    on the seed and on which pairs there are, not on the order of the slices.
+
+    Args:
+        pairs: All labelled pairs.
+        limit: Most pairs in all; None for no limit.
+        per_slice: Most pairs of one failure mode and role; None for no limit.
+        seed: Of the draw.
+
+    Returns:
+        The chosen pairs in the order of `pairs`.
+    """
+    slices: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, pair in enumerate(pairs):
+        slices[pair.failure_mode, pair.role].append(index)
+    drawn: list[tuple[int, str, str, int]] = []
+    for (mode, role), members in slices.items():
+        generator = random.Random(derive_seed(seed, "labelled", mode, role))  # noqa: S311
+        order = generator.sample(members, len(members))[:per_slice]
+        drawn += [(turn, mode, role, index) for turn, index in enumerate(order)]
+    chosen = sorted(index for _, _, _, index in sorted(drawn)[:limit])
+    return [pairs[index] for index in chosen]

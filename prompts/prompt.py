@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..archetypes.vocabulary import opposite
 from ..llm.message import Message
+from .prompt import Prompt
 
 Role = Literal["at_risk", "twin"]
 Split = Literal["train", "dev", "test"]
@@ -45,3 +47,20 @@ class Prompt:
     def text(self) -> str:
         """The last user message: what is being asked."""
         return self.messages[-1].content
+
+
+def threat(prompt: Prompt) -> str:
+    """The failure mode that threatens on this prompt.
+
+    The prompt's own mode where it is at risk, the opposite one on its twin.
+
+    Raises:
+        KeyError: The prompt's failure mode is not in the vocabulary (prompts from
+            `load_prompts` are checked already).
+    """
+    return prompt.failure_mode if prompt.role == "at_risk" else opposite(prompt.failure_mode)
+
+
+def mate_threat(prompt: Prompt) -> str:
+    """The failure mode that threatens on the prompt's twin."""
+    return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode

@@ -12,9 +12,8 @@ from anlage.archetypes.lint.stereotype import stereotype
 from anlage.archetypes.lint.wording import vague
 from anlage.archetypes.loader import load_archetypes
 from anlage.constitution.compiler import compile_constitution
-from anlage.critic.labelled_pair import LabelledPair
 from anlage.errors import ArchetypeError, Problem
-from anlage.prompts.labelled import load_labelled
+from anlage.prompts.labelled import LabelledPair, load_labelled
 
 from tests.helpers.archetype_files import copy_library, edit
 

@@ -9,15 +9,13 @@ import pytest
 from anlage.archetypes.loader import load_archetypes
 from anlage.constitution.compiler import compile_constitution
 from anlage.critic.calibrate import as_prompt
-from anlage.critic.labelled_pair import messages_of
-from anlage.critic.labelled_sample import balanced_sample
 from anlage.critic.routing import route
 from anlage.evaluation.probe import measure_probe
 from anlage.llm.message import Message
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.inputs import calibration_pairs, hash_labelled, labelled_pairs, probe_pairs
-from anlage.prompts.labelled import LabelledAnswers
+from anlage.prompts.labelled import LabelledAnswers, balanced_sample, messages_of
 from anlage.prompts.prompt import Role
 from pydantic import ValidationError
 

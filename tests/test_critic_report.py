@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from anlage.cli.app import app
 from anlage.cli.render.critic_report import critic_report_text, kappa_text
-from anlage.critic.calibrate import ANY_MODE, judge_pairs
+from anlage.critic.calibrate import judge_pairs
 from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
 from anlage.critic.critic_report import CriticReport, agreement, cohen_kappa, critic_report
-from anlage.critic.labelled_file import read_labelled_file
-from anlage.critic.labelled_pair import LabelledPair
 from anlage.errors import NotSupportedError, OutcomeError, PromptError
 from anlage.llm.request import Completion, Outcome, Request, Score
 from anlage.llm.scripted import ScriptedModel
+from anlage.prompts.labelled import ANY_MODE, LabelledPair
+from anlage.prompts.labelled_file import read_labelled_file
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from anlage.critic.routing import candidates, mate_threat, route, threat
+from anlage.critic.routing import candidates, route
+from anlage.prompts.prompt import mate_threat, threat
 
 from .helpers_pairs import make_constitution, make_principle, make_prompt
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from ...constitution.principle import Constitution, Principle
 from ...critic.calibrate import LabelSource
 from ...critic.frames import FilledFrame, FrameJob
-from ...critic.routing import mate_threat, route, threat
+from ...critic.routing import route
 from ...files.seeds import derive_seed
 from ...llm.message import Message
 from ...llm.request import Outcome
-from ...prompts.prompt import Prompt
+from ...prompts.prompt import Prompt, mate_threat, threat
 from ..balance import balance
 from ..dataset import Pairs
 from ..filters import filter_reason, same_text

@@ -13,9 +13,8 @@ from itertools import combinations
 from ...constitution.principle import Constitution
 from ...critic.compare import Comparison
 from ...critic.frames import fill_frames
-from ...critic.routing import threat
 from ...llm.request import Model, Outcome
-from ...prompts.prompt import Prompt
+from ...prompts.prompt import Prompt, threat
 from ..filters import chosen_reason, words
 from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, pick_failing_opening, start, still_open

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...critic.routing import threat
-from ...prompts.prompt import Prompt
+from ...prompts.prompt import Prompt, threat
 from ..filters import COMPLYING_FAILS, REFUSING_FAILS
 
 _YIELDING: Final = frozenset({"sycophancy", "blind_obedience"})

@@ -14,9 +14,10 @@ from ...constitution.principle import Constitution, Principle
 from ...critic.compare import ComparisonItem, compare
 from ...critic.critique import Critique, CritiqueItem, critique, revision_job
 from ...critic.frames import FrameJob, fill_frames
-from ...critic.routing import route, threat
+from ...critic.routing import route
 from ...files.seeds import derive_seed
 from ...llm.request import Model
+from ...prompts.prompt import threat
 from ..filters import chosen_reason, copies, same_text
 from .attempt import Attempt, still_open
 from .labelling import may_compare

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ...constitution.principle import Constitution
 from ...critic.critique import Critique, revision_job
 from ...critic.frames import FrameJob, fill_frames
-from ...critic.routing import threat
 from ...llm.request import Model, Outcome
+from ...prompts.prompt import threat
 from ..filters import chosen_reason, copies, opens_with_refusal, same_text
 from ..settings import PairSettings
 from .attempt import Attempt, pick_failing_opening, pick_good_opening

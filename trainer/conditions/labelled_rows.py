@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...archetypes.vocabulary import opposite
-from ...critic.labelled_pair import LabelledPair, messages_of
-from ...critic.labelled_sample import balanced_sample
 from ...evaluation.probe import item_id
 from ...llm.local.rendering import render_chat
+from ...prompts.labelled import LabelledPair, balanced_sample, messages_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...critic.labelled_pair import LabelledPair
+from ...prompts.labelled import LabelledPair
 from .check import Check
 from .settings import MonitorSettings
 

@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
-from ..prompts.prompt import Role
-from .calibrate import ANY_MODE
+from .labelled import ANY_MODE
+from .prompt import Role
 
 _KEYS: Final = ("failure_mode", "role", "prompt", "messages", "good", "failing", "target_scores")
 _IGNORED: Final = ("id", "topic", "cues", "licence", "canary", "comment")
