@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from ..pipeline.package import Package
+    from ..release.package import Package
 
 _Run = Annotated[Path, typer.Argument(help="Run directory with a finished training.")]
 _Merged = Annotated[bool, typer.Option(help="Write the whole model, not the adapter alone.")]
@@ -26,7 +26,7 @@ def package(
     dtype: _Dtype = "float32",
 ) -> None:
     """Write a trained model with tokenizer, model card and constitution."""
-    from ..pipeline.package import package as write
+    from ..release.package import package as write
 
     console = Console()
     with console.status("writing"):
@@ -43,9 +43,9 @@ def push(
     really: Annotated[bool, typer.Option("--really", help="Send it; else only say what.")] = False,
 ) -> None:
     """Upload a trained model to the Hugging Face hub; a dry run unless --really is given."""
-    from ..pipeline.package import package as write
-    from ..pipeline.push import planned_calls
-    from ..pipeline.push import push as send
+    from ..release.package import package as write
+    from ..release.push import planned_calls
+    from ..release.push import push as send
 
     console = Console()
     with tempfile.TemporaryDirectory() as folder:

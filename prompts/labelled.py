@@ -26,7 +26,6 @@ from .fields import (
     read_slug,
     read_text,
 )
-from .labelled import LabelledPair, cues_of, messages_of
 from .loader import read_lines, shown
 from .prompt import Role
 

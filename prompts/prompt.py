@@ -7,7 +7,6 @@ from typing import Literal
 
 from ..archetypes.vocabulary import opposite
 from ..llm.message import Message
-from .prompt import Prompt
 
 Role = Literal["at_risk", "twin"]
 Split = Literal["train", "dev", "test"]

@@ -15,9 +15,9 @@ import yaml
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError, RunDirectoryError, StoreError
 from anlage.llm.local.loading import load_parts
-from anlage.pipeline.package import package
-from anlage.pipeline.push import planned_calls, push
 from anlage.pipeline.run import run
+from anlage.release.package import package
+from anlage.release.push import planned_calls, push
 from typer.testing import CliRunner
 
 from .helpers_run import tiny_run_config
@@ -80,7 +80,7 @@ def test_a_folder_with_something_in_it_is_left_alone(finished: Path, tmp_path: P
 
 def test_a_dry_run_is_the_default(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("anlage.pipeline.push.push", lambda *_, **__: pytest.fail("sent"))
+    monkeypatch.setattr("anlage.release.push.push", lambda *_, **__: pytest.fail("sent"))
     done = CliRunner().invoke(app, ["push", str(finished), "me/tiny"])
     assert done.exit_code == 0, done.output
     assert "Dry run, nothing was sent" in done.output

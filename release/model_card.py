@@ -13,9 +13,9 @@ from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
 from ..evaluation.wording import CAPTION, change_cells, verdict_sentence
 from ..llm.local.embedded import EMBEDDED, HUB_ID
+from ..pipeline.config import load_config
+from ..pipeline.run_directory import RunDirectory
 from ..trainer.result import TrainedModel
-from .config import load_config
-from .run_directory import RunDirectory
 
 _LIMITS = (
     "Trained on few prompts of the project's own; whatever they do not cover is untested.",

@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import NotSupportedError, RunDirectoryError, StoreError
 from ..llm.local.embedded import resolve_model
 from ..llm.local.loading import load_parts
+from ..pipeline.run_directory import RunDirectory
 from ..trainer.result import TrainedModel
 from .model_card import model_card, public_base
-from .run_directory import RunDirectory
 
 
 @dataclass(frozen=True, slots=True)
