@@ -8,10 +8,10 @@ from string import Template
 from ..errors import RunDirectoryError
 from ..evaluation.wording import verdict_sentence
 from ..files.write import write_atomically
+from ..report.html import paragraph, section, text
 from .report_answers import answers_html
 from .report_artefacts import Artefacts, load_artefacts
 from .report_conditions import conditions_sections
-from .report_html import paragraph, section, text
 from .report_judge import judge_html
 from .report_repeat import repeat_html
 from .report_sections import labels_line, limits, pairs_html, results_html, training_html

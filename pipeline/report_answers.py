@@ -9,7 +9,7 @@ from ..evaluation.answer import Answer
 from ..evaluation.measure import HARM
 from ..evaluation.model_evaluation import ModelEvaluation
 from ..prompts.prompt import Role
-from .report_html import text
+from ..report.html import text
 
 SAMPLE_SEED = 0
 SAMPLE_SIZE = 20

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .report_grid import grid_plot, widest
-from .report_plots import COLOURS, mark_events, plot_style, series, to_svg
+from ..report.drawing import COLOURS, plot_style, to_svg
+from ..report.grid import grid_plot, widest
+from .report_plots import mark_events, series
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], modes: Sequence[str]) -> bytes:

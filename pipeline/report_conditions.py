@@ -8,9 +8,9 @@ import yaml
 
 from ..evaluation.result import Evaluation
 from ..evaluation.wording import change_cells
+from ..report.html import figure, paragraph, section, table
 from .report_artefacts import Artefacts, Json
 from .report_condition_plots import curves_plot, heat_map
-from .report_html import figure, paragraph, section, table
 
 
 def conditions_sections(run: Artefacts) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..evaluation.measure import HARM
 from ..evaluation.result import Evaluation
-from .report_html import bullets, table
+from ..report.html import bullets, table
 
 
 def judge_html(evaluation: Evaluation) -> str:

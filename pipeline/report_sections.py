@@ -9,10 +9,10 @@ from typing import Any
 from ..evaluation.measure import HARM
 from ..evaluation.result import Evaluation
 from ..evaluation.wording import CAPTION, change_cells
+from ..report.forest import forest_plot, forest_rows
+from ..report.html import bullets, figure, paragraph, table
+from ..report.plane import trade_off_plot
 from .report_artefacts import SUITES, Artefacts, Json
-from .report_forest import forest_plot, forest_rows
-from .report_html import bullets, figure, paragraph, table
-from .report_plane import trade_off_plot
 from .report_plots import learning_plot, probe_plot, rates_plot
 
 _TELLING_AUC = 0.7

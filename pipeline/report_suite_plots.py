@@ -8,10 +8,10 @@ from ..evaluation.change import estimate_of
 from ..evaluation.measure import HARM
 from ..evaluation.suites.evaluation import ModelOutcomes
 from ..evaluation.suites.outcome import SuiteOutcome
+from ..report.drawing import new_figure, plot_style, to_svg
+from ..report.grid import grid_plot
+from ..report.plane import Place, draw_arrow, draw_plane, draw_point
 from ..stats import Estimate
-from .report_grid import grid_plot
-from .report_plane import Place, draw_arrow, draw_plane, draw_point
-from .report_plots import new_figure, plot_style, to_svg
 
 Point = tuple[Estimate, Estimate]
 """Over-refusal and defended."""

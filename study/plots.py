@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..pipeline.report_grid import grid_plot, widest
-from ..pipeline.report_plane import draw_plane
-from ..pipeline.report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from ..report.drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from ..report.grid import grid_plot, widest
+from ..report.plane import draw_plane
 from .comparison import Comparison
 from .outcome import OutcomeSpec
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..files.write import write_atomically
 from ..inspection.registry import registered, tried
-from ..pipeline.report_html import bullets, paragraph, section, text
+from ..report.html import bullets, paragraph, section, text
 from .methods import cited, methods_paragraph
 from .outcome import OutcomeSpec
 from .report_figures import forest, plane, seeds

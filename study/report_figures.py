@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..pipeline.report_html import figure, paragraph
+from ..report.html import figure, paragraph
 from .outcome import OutcomeSpec
 from .plots import forest_plot, plane_plot, seeds_plot
 from .wording import sentence

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ..pipeline.report_html import figure
+from ..report.html import figure
 from .plots import matrix_plot
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from ..pipeline.report_html import bullets, paragraph, table, text
+from ..report.html import bullets, paragraph, table, text
 from .comparison import Comparison, HarmCheck
 from .event_log import failures
 from .outcome import OutcomeSpec

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anlage.inspection.keep_suites import keep_with_run
-from anlage.pipeline.report_plots import COLOURS
+from anlage.report.drawing import COLOURS
 from PIL import Image
 
 from .test_pipeline_report import write_run

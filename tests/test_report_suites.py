@@ -17,8 +17,8 @@ from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.report import write_report
 from anlage.pipeline.report_artefacts import SUITES
-from anlage.pipeline.report_forest import forest_plot, suite_rows
 from anlage.pipeline.report_suite_plots import attacks_of, plane_points
+from anlage.report.forest import forest_plot, suite_rows
 
 from .helpers_evaluation import two_models
 from .helpers_suites import HARMFUL, HARMLESS, HELP, REFUSAL, prompt_suite

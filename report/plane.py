@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..evaluation.model_evaluation import ModelEvaluation
 from ..stats import Estimate, Rate
-from .report_plots import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from .drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

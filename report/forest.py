@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..evaluation.change import Change, SuiteChange
-from .report_plots import COLOURS, new_figure, plot_style, to_svg
+from .drawing import COLOURS, new_figure, plot_style, to_svg
 
 _GOOD, _BAD, _OPEN = COLOURS[1], COLOURS[2], "#555555"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .report_plots import new_figure, plot_style, to_svg
+from .drawing import new_figure, plot_style, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
