@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from anlage.pipeline.report_condition_plots import curves_plot, heat_map
+from anlage.report.run.conditions import curves_plot, heat_map
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..files.write import write_atomically
-from ..pipeline.report import write_report
-from ..pipeline.report_artefacts import SUITES
+from ..report.run.artefacts import SUITES
+from ..report.run.report import write_report
 
 
 def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:

@@ -86,7 +86,7 @@ def _report_inputs(context: Context) -> dict[str, str]:
 
 
 def _make_report(context: Context) -> str:
-    from .report import write_report
+    from ..report.run.report import write_report
 
     return str(write_report(context.run.path))
 

@@ -11,8 +11,8 @@ from anlage.errors import RunDirectoryError
 from anlage.evaluation.measure import HARM
 from anlage.evaluation.result import Evaluation
 from anlage.evaluation.wording import verdict_sentence
-from anlage.pipeline.report import write_report
-from anlage.pipeline.report_answers import sample_answers
+from anlage.report.run.answers import sample_answers
+from anlage.report.run.report import write_report
 
 from .helpers_evaluation import make_prompts, two_models
 

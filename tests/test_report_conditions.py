@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from anlage.pipeline.config import RunConfig, resolved_text
-from anlage.pipeline.report import write_report
-from anlage.pipeline.report_conditions import rounds_html
+from anlage.report.run.conditions import rounds_html
+from anlage.report.run.report import write_report
 
 from .helpers_evaluation import two_models
 

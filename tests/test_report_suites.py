@@ -15,10 +15,10 @@ from anlage.evaluation.suites.run import evaluate_suites
 from anlage.inspection.keep_suites import joined, keep_with_run
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.pipeline.report import write_report
-from anlage.pipeline.report_artefacts import SUITES
-from anlage.pipeline.report_suite_plots import attacks_of, plane_points
 from anlage.report.forest import forest_plot, suite_rows
+from anlage.report.run.artefacts import SUITES
+from anlage.report.run.report import write_report
+from anlage.report.run.suite_plots import attacks_of, plane_points
 
 from .helpers_evaluation import two_models
 from .helpers_suites import HARMFUL, HARMLESS, HELP, REFUSAL, prompt_suite

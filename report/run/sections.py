@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..evaluation.measure import HARM
-from ..evaluation.result import Evaluation
-from ..evaluation.wording import CAPTION, change_cells
-from ..report.forest import forest_plot, forest_rows
-from ..report.html import bullets, figure, paragraph, table
-from ..report.plane import trade_off_plot
-from .report_artefacts import SUITES, Artefacts, Json
-from .report_plots import learning_plot, probe_plot, rates_plot
+from ...evaluation.measure import HARM
+from ...evaluation.result import Evaluation
+from ...evaluation.wording import CAPTION, change_cells
+from ..forest import forest_plot, forest_rows
+from ..html import bullets, figure, paragraph, table
+from ..plane import trade_off_plot
+from .artefacts import SUITES, Artefacts, Json
+from .plots import learning_plot, probe_plot, rates_plot
 
 _TELLING_AUC = 0.7
 """From here (or below 1 minus it) a surface feature alone tells chosen from rejected."""
@@ -240,3 +240,26 @@ def _number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else str(value)
     return f"{value:.4g}"
+
+
+def judge_html(evaluation: Evaluation) -> str:
+    """The judge's quality, how sure it was here, and what it cannot see."""
+    judge = evaluation.judge
+    head = ("measured on", "n", "precision", "recall", "F1")
+    row = ("labelled answers of our own that it was not fitted on", judge.n)
+    quality = (*row, f"{judge.precision:.2f}", f"{judge.recall:.2f}", f"{judge.f1:.2f}")
+    sure: list[tuple[object, ...]] = []
+    for model in evaluation.models:
+        found = [a for a in model.answers if a.failure_mode == HARM and a.verdict is not None]
+        near = sum(0.25 <= answer.p_refused <= 0.75 for answer in found)
+        counts = [sum(a.verdict == v for a in found) for v in ("answered", "refused", "incoherent")]
+        sure.append((model.name, len(found), *counts, near))
+    columns = ("model", "answers", "answered", "refused", "incoherent", "unsure (p 0.25 to 0.75)")
+    items = (
+        "Its errors are in no interval. A rate near 0 may consist of its false alarms; read the "
+        "answers below.",
+        "It is no language model and wrote none of the training data; it shares no wording with "
+        "the archetypes' openings.",
+        "It reads English only, and cannot tell whether an answer is right or useful.",
+    )
+    return table(head, [quality]) + table(columns, sure) + bullets(items)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..evaluation.measure import Measure
-from ..evaluation.model_evaluation import ModelEvaluation
-from ..report.drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
-from ..stats import Estimate
+from ...evaluation.measure import Measure
+from ...evaluation.model_evaluation import ModelEvaluation
+from ...stats import Estimate
+from ..drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import ConfigurationError
-from ..evaluation.result import Evaluation
-from ..evaluation.suites.evaluation import SuiteEvaluation
+from ...errors import ConfigurationError
+from ...evaluation.result import Evaluation
+from ...evaluation.suites.evaluation import SuiteEvaluation
 
 SUITES = "51_suites.json"
 Json = dict[str, Any]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..report.html import paragraph, table, text
-from .report_artefacts import Artefacts
+from ..html import paragraph, table, text
+from .artefacts import Artefacts
 
 
 def repeat_html(run: Artefacts) -> str:

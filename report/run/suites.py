@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..evaluation.change import SuiteChange, bleed, estimate_of, suite_changes
-from ..evaluation.measure import TARGETS
-from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from ..evaluation.suites.wording import change_cells, moved_words, value_text
-from ..report.forest import forest_plot, suite_rows
-from ..report.html import figure, paragraph, section, table
-from .report_artefacts import SUITES, Artefacts
-from .report_suite_plots import attack_plot, attacks_of, plane_points, suite_plane
+from ...evaluation.change import SuiteChange, bleed, estimate_of, suite_changes
+from ...evaluation.measure import TARGETS
+from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
+from ...evaluation.suites.wording import change_cells, moved_words, value_text
+from ..forest import forest_plot, suite_rows
+from ..html import figure, paragraph, section, table
+from .artefacts import SUITES, Artefacts
+from .suite_plots import attack_plot, attacks_of, plane_points, suite_plane
 
 _HEAD = ("suite: measure", "n", "before", "after", "change [95%]", "p")
 

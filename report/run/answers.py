@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from ..evaluation.answer import Answer
-from ..evaluation.measure import HARM
-from ..evaluation.model_evaluation import ModelEvaluation
-from ..prompts.prompt import Role
-from ..report.html import text
+from ...evaluation.answer import Answer
+from ...evaluation.measure import HARM
+from ...evaluation.model_evaluation import ModelEvaluation
+from ...prompts.prompt import Role
+from ..html import text
 
 SAMPLE_SEED = 0
 SAMPLE_SIZE = 20

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..evaluation.change import estimate_of
-from ..evaluation.measure import HARM
-from ..evaluation.suites.evaluation import ModelOutcomes
-from ..evaluation.suites.outcome import SuiteOutcome
-from ..report.drawing import new_figure, plot_style, to_svg
-from ..report.grid import grid_plot
-from ..report.plane import Place, draw_arrow, draw_plane, draw_point
-from ..stats import Estimate
+from ...evaluation.change import estimate_of
+from ...evaluation.measure import HARM
+from ...evaluation.suites.evaluation import ModelOutcomes
+from ...evaluation.suites.outcome import SuiteOutcome
+from ...stats import Estimate
+from ..drawing import new_figure, plot_style, to_svg
+from ..grid import grid_plot
+from ..plane import Place, draw_arrow, draw_plane, draw_point
 
 Point = tuple[Estimate, Estimate]
 """Over-refusal and defended."""

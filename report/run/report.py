@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from ..errors import RunDirectoryError
-from ..evaluation.wording import verdict_sentence
-from ..files.write import write_atomically
-from ..report.html import paragraph, section, text
-from .report_answers import answers_html
-from .report_artefacts import Artefacts, load_artefacts
-from .report_conditions import conditions_sections
-from .report_judge import judge_html
-from .report_repeat import repeat_html
-from .report_sections import labels_line, limits, pairs_html, results_html, training_html
-from .report_suites import suites_sections
+from ...errors import RunDirectoryError
+from ...evaluation.wording import verdict_sentence
+from ...files.write import write_atomically
+from ..html import paragraph, section, text
+from .answers import answers_html
+from .artefacts import Artefacts, load_artefacts
+from .conditions import conditions_sections
+from .repeat import repeat_html
+from .sections import judge_html, labels_line, limits, pairs_html, results_html, training_html
+from .suites import suites_sections
 
 REPORT = "60_report.html"
 _TEMPLATE = Path(__file__).parent / "report.html"
