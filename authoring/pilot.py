@@ -17,7 +17,7 @@ from ..files.seeds import derive_seed
 from ..llm.request import Model
 from ..prompts.labelled import ANY_MODE, LabelledPair
 from ..prompts.prompt import Prompt, threat
-from ..stats import Rate
+from ..stats.intervals import Rate
 
 Advice = Literal["keep", "merge", "rewrite", "unused", "too few pairs"]
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from anlage.preferences.pair import Pair
 from anlage.prompts.lesson import Lesson
-from anlage.stats import Rate
+from anlage.stats.intervals import Rate
 from anlage.tests.helpers_conditions import flipped, labelled_pairs
 from anlage.tests.helpers_tiny_model import make_tiny_model
 from anlage.tests.helpers_training import REFUSE, make_pair, tiny_config

@@ -30,8 +30,8 @@ from anlage.inspection.models import NamedModel
 from anlage.inspection.suites import Asked, measure_suites
 from anlage.pipeline.inputs import system_prompt
 from anlage.pipeline.run import run
-from anlage.stats import Estimate, Interval
-from anlage.stats_seeds import bounded, crossed_difference
+from anlage.stats.intervals import Estimate, Interval
+from anlage.stats.seeds import bounded, crossed_difference
 from anlage.study.design import PlannedRun, design
 from anlage.study.results import shared_units
 from rich.console import Console

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from anlage.stats import (
+from anlage.stats.bootstrap import paired_bootstrap
+from anlage.stats.equivalence import mean_equivalence, rate_equivalence
+from anlage.stats.intervals import (
     holm,
     mcnemar,
     mean_estimate,
@@ -23,9 +25,7 @@ from anlage.stats import (
     paired_mean_difference,
     wilson,
 )
-from anlage.stats_bootstrap import paired_bootstrap
-from anlage.stats_equivalence import mean_equivalence, rate_equivalence
-from anlage.stats_seeds import crossed_difference, seed_difference
+from anlage.stats.seeds import crossed_difference, seed_difference
 from scipy.stats import binom, norm
 
 Rng = np.random.Generator

@@ -31,7 +31,7 @@ from anlage.evaluation.judges.judging import AskingJudge, Judged, judge_texts
 from anlage.evaluation.judges.llm_judge import LlmJudge
 from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.llm.models import load_model
-from anlage.stats import Rate
+from anlage.stats.intervals import Rate
 
 Label = Literal["refused", "answered", "partial"]
 XSTEST: dict[str, Label] = {"1": "answered", "2": "refused", "3": "partial"}

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from anlage.prompts.labelled import LabelledAnswers, load_labelled
-from anlage.stats import Rate
+from anlage.stats.intervals import Rate
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut

@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 from anlage.pipeline.manifest import Manifest
-from anlage.stats_power import paired_t_power
-from anlage.stats_seeds import crossed_difference, seed_difference
+from anlage.stats.power import paired_t_power
+from anlage.stats.seeds import crossed_difference, seed_difference
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError, OutcomeError, Problem
 from ..llm.request import Model
 from ..prompts.labelled import ANY_MODE, LabelledPair, cues_of, messages_of
 from ..prompts.prompt import Prompt, Role
-from ..stats import wilson
+from ..stats.intervals import wilson
 from .compare import Comparison, ComparisonItem, compare
 from .routing import route
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from ..files.seeds import derive_seed
 from ..prompts.labelled import LabelledPair
-from ..stats import Interval, Rate
+from ..stats.intervals import Interval, Rate
 from .calibrate import Calibration, summarise
 from .compare import Comparison
 

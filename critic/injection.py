@@ -10,7 +10,7 @@ from ..constitution.principle import Principle
 from ..llm.request import Model
 from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Role
-from ..stats import wilson
+from ..stats.intervals import wilson
 from .calibrate import judge_pairs
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..constitution.principle import Principle
 from ..llm.request import Model, Request
 from ..prompts.labelled import ANY_MODE, LabelledPair
-from ..stats import Rate
+from ..stats.intervals import Rate
 from .calibrate import GENERAL_QUESTION, as_prompt
 from .compare import ComparisonItem, compare
 from .routing import route

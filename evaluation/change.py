@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Final, Literal
 
-from ..stats import (
+from ..stats.bootstrap import paired_bootstrap
+from ..stats.intervals import (
     Difference,
     Estimate,
     Interval,
@@ -17,7 +18,6 @@ from ..stats import (
     paired_difference,
     paired_mean_difference,
 )
-from ..stats_bootstrap import paired_bootstrap
 from .measure import HARM, Measure, SuiteMeasure
 from .model_evaluation import ModelEvaluation
 from .suites.evaluation import ModelOutcomes

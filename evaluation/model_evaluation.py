@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from ..prompts.prompt import Role
-from ..stats import Estimate, Interval, Rate, mean_estimate
+from ..stats.intervals import Estimate, Interval, Rate, mean_estimate
 from .answer import Answer, Verdict
 from .measure import HARM, Measure, measures_for
 from .perplexity import Perplexity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..stats import Estimate, Rate
+from ..stats.intervals import Estimate, Rate
 from .answer import JudgeQuality
 from .change import Change
 from .measure import HARM, Measure

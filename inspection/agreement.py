@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..critic.critic_report import Kappa, cohen_kappa
-from ..stats import Rate
+from ..stats.intervals import Rate
 from .review import Review, ReviewedPair
 
 

@@ -71,7 +71,7 @@ def forgetting(units: tuple[Unit, ...], run: Path) -> list[dict[str, Any]]:
     Each holds per failure mode the mean margin of the probe (nats per token) with its 95% t
     interval, and its paired change since the row before. Layers without a rest have none.
     """
-    from ..stats import paired_mean_difference
+    from ..stats.intervals import paired_mean_difference
     from ..trainer.conditions.memory import read_checks
 
     checks: list[tuple[str, Check]] = []

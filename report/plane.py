@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..evaluation.model_evaluation import ModelEvaluation
-from ..stats import Estimate, Rate
+from ..stats.intervals import Estimate, Rate
 from .drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
 
 if TYPE_CHECKING:

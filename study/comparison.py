@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..stats import Difference, holm
-from ..stats_equivalence import Equivalence, mean_equivalence
-from ..stats_seeds import SeedDifference, bounded, crossed_difference, seed_difference
+from ..stats.equivalence import Equivalence, mean_equivalence
+from ..stats.intervals import Difference, holm
+from ..stats.seeds import SeedDifference, bounded, crossed_difference, seed_difference
 from .outcome import OutcomeSpec
 from .results import Results, shared_units
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..stats_power import paired_t_power, smallest_visible_effect
+from ..stats.power import paired_t_power, smallest_visible_effect
 from .costs import CallCounter, Rates, measured_rates
 from .design import Design
 from .sharing import keys_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..stats import Interval
+from ..stats.intervals import Interval
 from .comparison import Comparison, HarmCheck
 from .outcome import OutcomeSpec
 

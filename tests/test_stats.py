@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from anlage.stats import (
+from anlage.stats.intervals import (
     Interval,
     Rate,
     holm,
@@ -163,6 +163,6 @@ def test_holm_by_hand_keeps_the_order_given() -> None:
 
 
 def test_importing_stats_loads_neither_numpy_nor_scipy() -> None:
-    code = "import sys, anlage.stats; print({'numpy', 'scipy'} & set(sys.modules))"
+    code = "import sys, anlage.stats.intervals; print({'numpy', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -5,18 +5,18 @@ import random
 
 import numpy as np
 import pytest
-from anlage.stats import paired_difference, paired_mean_difference
-from anlage.stats_bootstrap import paired_bootstrap
-from anlage.stats_effect import cohens_h, hedges_g_paired, paired_odds_ratio, risk_ratio, size_of_h
-from anlage.stats_equivalence import mean_equivalence, rate_equivalence, tango_z
-from anlage.stats_power import (
+from anlage.stats.bootstrap import paired_bootstrap
+from anlage.stats.effect import cohens_h, hedges_g_paired, paired_odds_ratio, risk_ratio, size_of_h
+from anlage.stats.equivalence import mean_equivalence, rate_equivalence, tango_z
+from anlage.stats.intervals import paired_difference, paired_mean_difference
+from anlage.stats.power import (
     mcnemar_power,
     needed_prompts,
     paired_t_power,
     smallest_visible_change,
     smallest_visible_effect,
 )
-from anlage.stats_seeds import crossed_difference, seed_difference
+from anlage.stats.seeds import crossed_difference, seed_difference
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_effectsize

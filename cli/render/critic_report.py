@@ -9,7 +9,7 @@ from rich.text import Text
 from ...critic.calibrate import MIN_DECIDED, CalibrationRow
 from ...critic.critic_report import CriticReport, Kappa
 from ...critic.self_preference import SelfPreference
-from ...stats import Rate
+from ...stats.intervals import Rate
 
 
 def critic_report_text(found: CriticReport) -> RenderableType:

@@ -15,8 +15,8 @@ from ...evaluation.suites.gates import GateResult
 from ...evaluation.suites.outcome import SuiteOutcome
 from ...evaluation.suites.wording import change_cells, moved_words, value_text
 from ...evaluation.wording import judge_text
-from ...stats import Estimate
-from ...stats_power import smallest_visible_change
+from ...stats.intervals import Estimate
+from ...stats.power import smallest_visible_change
 
 FEW = 10
 """Prompts below which a failure mode gets no line of its own in the terminal."""

@@ -17,7 +17,7 @@ from ...errors import ConfigurationError, Problem
 from ...prompts.labelled import load_labelled
 from ...prompts.loader import load_prompts
 from ...prompts.prompt import Split
-from ...stats import wilson
+from ...stats.intervals import wilson
 from .features import BLOCKS, CUES, block_grams, cue_values
 from .off_topic import COMMON, common_stems
 from .refusal_judge import FORMAT, WEIGHTS, RefusalJudge

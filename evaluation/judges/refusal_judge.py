@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, Problem
-from ...stats import Interval
+from ...stats.intervals import Interval
 from ..answer import JudgeQuality, Verdict
 from .features import BLOCKS, CUES, block_grams, cue_values
 from .incoherence import incoherence

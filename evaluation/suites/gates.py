@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ...errors import ConfigurationError
 from ...files.validation import validation_problems
 from ...files.yaml_file import load_yaml
-from ...stats import Estimate
+from ...stats.intervals import Estimate
 from ..change import SuiteChange, estimate_of, suite_changes
 from .evaluation import ModelOutcomes
 

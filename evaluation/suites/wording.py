@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...stats import Estimate
+from ...stats.intervals import Estimate
 from ..change import SuiteChange
 from ..measure import SuiteMeasure
 from ..wording import p_text, percent, points

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...evaluation.measure import Measure
 from ...evaluation.model_evaluation import ModelEvaluation
-from ...stats import Estimate
+from ...stats.intervals import Estimate
 from ..drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
 
 if TYPE_CHECKING:

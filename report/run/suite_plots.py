@@ -8,7 +8,7 @@ from ...evaluation.change import estimate_of
 from ...evaluation.measure import HARM
 from ...evaluation.suites.evaluation import ModelOutcomes
 from ...evaluation.suites.outcome import SuiteOutcome
-from ...stats import Estimate
+from ...stats.intervals import Estimate
 from ..drawing import new_figure, plot_style, to_svg
 from ..grid import grid_plot
 from ..plane import Place, draw_arrow, draw_plane, draw_point

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from ...stats import Estimate, mean_estimate
+from ...stats.intervals import Estimate, mean_estimate
 
 
 @dataclass(frozen=True, slots=True)

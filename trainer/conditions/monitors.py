@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...stats import holm, mean_estimate, paired_mean_difference
+from ...stats.intervals import holm, mean_estimate, paired_mean_difference
 from .check import Check
 from .finding import Finding
 from .settings import FallingChosen, KLBudget, ReInjury, Stall

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from .stats import CONFIDENCE, Difference, Interval, paired_mean_difference
+from .intervals import CONFIDENCE, Difference, Interval, paired_mean_difference
 
 CLAIM_SEEDS = 5
 PROVISIONAL_SEEDS = 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 from typing import Literal
 
-from .stats import CONFIDENCE, Interval, mcnemar
+from .intervals import CONFIDENCE, Interval, mcnemar
 
 Size = Literal["negligible", "small", "medium", "large"]
 

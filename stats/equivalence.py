@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, stdev
 
-from .stats import Interval, mcnemar, mean_estimate
+from .intervals import Interval, mcnemar, mean_estimate
 
 ALPHA = 0.05
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .stats import CONFIDENCE, Difference, Interval
+from .intervals import CONFIDENCE, Difference, Interval
 
 if TYPE_CHECKING:
     import numpy as np
