@@ -85,11 +85,11 @@ async def bare(url: str, texts: list[str], clients: int, *, aiohttp: bool = Fals
 
 
 async def ours(url: str, texts: list[str]) -> None:
-    from anlage.cache import Store
     from anlage.llm.cached import CachedModel
     from anlage.llm.message import Message
     from anlage.llm.models import load_model
     from anlage.llm.request import Request
+    from anlage.store.store import Store
 
     requests = [Request(messages=(Message("user", text),), max_tokens=64) for text in texts]
     warm = [Request(messages=(Message("user", f"warm {n}"),)) for n in range(16)]
@@ -122,11 +122,11 @@ WAYS: dict[str, Callable[[str, list[str]], Awaitable[None]]] = {
 
 async def memory(url: str, calls: int, step: int) -> None:
     """Prints this process's resident memory as calls go by, the store on disk."""
-    from anlage.cache import Store
     from anlage.llm.cached import CachedModel
     from anlage.llm.message import Message
     from anlage.llm.models import load_model
     from anlage.llm.request import Request
+    from anlage.store.store import Store
 
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "c.sqlite") as store:
         model = CachedModel(load_model(f"openai:tiny@{url}"), store)

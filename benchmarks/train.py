@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from anlage.cache import Store
 from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
+from anlage.store.store import Store
 from anlage.trainer.assembly import compute_dtype, load_start, plan_steps
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.quiet import quiet

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..cache import KINDS, Entry, Store
-from ..cache_contents import find, select, totals
 from ..errors import ConfigurationError, Problem
+from ..store.contents import find, select, totals
+from ..store.store import KINDS, Entry, Store
 
 app = typer.Typer(help="The store of model calls: list, show, count, tidy up.")
 console = Console()

@@ -149,9 +149,9 @@ class _Critics:
     models: RunModels
 
     def __init__(self, runs: Path) -> None:
-        from ..cache import Store
         from ..pipeline.models import RunModels
         from ..pipeline.progress import StageProgress
+        from ..store.store import Store
 
         self._progress = StageProgress(console)
         self._store = Store(runs / "cache.sqlite")
@@ -210,12 +210,12 @@ def injection(
     ),
 ) -> None:
     """Put attacks on a judge into the failing answers, and print the share that worked."""
-    from ..cache import Store
     from ..constitution.compiler import compile_constitution
     from ..critic.injection import ATTACKS, measure_injection
     from ..pipeline.models import RunModels
     from ..pipeline.progress import StageProgress
     from ..prompts.labelled import balanced_sample, shipped_pairs
+    from ..store.store import Store
 
     console = Console()
     pairs = balanced_sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)

@@ -36,9 +36,9 @@ def refine(
     Exit code 1 if no proposal was worth showing.
     """
     from ..authoring.refine import refine as propose
-    from ..cache import Store
     from ..llm.cached import CachedModel
     from ..llm.models import load_model
+    from ..store.store import Store
     from .render.refine import proposals_text, refinement_text
 
     source = path or LIBRARY

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..cache import Store
 from ..evaluation.answer import Judge
 from ..evaluation.judges.judging import AskingJudge
 from ..evaluation.judges.llm_judge import LlmJudge
@@ -22,6 +21,7 @@ from ..evaluation.suites.plan import Wish, load_wishes, profile
 from ..evaluation.suites.run import evaluate_suites
 from ..pipeline.models import RunModels
 from ..pipeline.progress import StageProgress
+from ..store.store import Store
 from .models import NamedModel
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..archetypes.loader import LIBRARY, archetype_source
-from ..cache import Store
 from ..constitution.principle import Principle
 from ..constitution.yaml_form import load_constitution
 from ..errors import PairError, Problem
@@ -16,6 +15,7 @@ from ..pipeline.config import load_config
 from ..pipeline.run_directory import RunDirectory
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
+from ..store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

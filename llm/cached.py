@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..cache import Store
 from ..errors import StoreError
+from ..store.store import Store
 from .batching import families_of, length_of, lengths_together, plan_batches
 from .flow import Flow
 from .message import Message

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..cache import Store
 from ..constitution.principle import Constitution
 from ..errors import NotSupportedError
 from ..evaluation.answer import JudgeQuality, Verdict
@@ -15,6 +14,7 @@ from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
 from ..preferences.builders.roles import Cast
+from ..store.store import Store
 from .config import RunConfig, check_config
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .inputs import (

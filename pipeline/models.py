@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..cache import Store
 from ..files.write import hash_path
 from ..llm.budget import Budget, Budgeted, BudgetLimits
 from ..llm.cached import CachedModel
@@ -17,6 +16,7 @@ from ..llm.local.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score
+from ..store.store import Store
 
 
 class Counted:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..cache import Store
 from ..errors import AnlageError, BudgetError, ConfigurationError, Problem, RunDirectoryError
 from ..evaluation.result import Evaluation
 from ..files.write import write_json
 from ..llm.budget import Budget
 from ..llm.prices import load_prices
 from ..preferences.dataset import Pairs
+from ..store.store import Store
 from .config import RunConfig, check_config, load_config, resolved_text
 from .environment import describe_environment
 from .manifest import stage_key

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cache import Store
 from ..errors import StoreError
 from ..files.write import append_lines
+from ..store.store import Store
 from .run_directory import RunDirectory
 
 FILE = "used_keys.txt"

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.errors import StoreError
+from anlage.store.store import Store
 
 WRITER = """
 import sys

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
-from anlage.cache_contents import find, select, totals
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.llm.cached import CachedModel
@@ -22,6 +20,8 @@ from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.run import run
 from anlage.pipeline.run_directory import RunDirectory
 from anlage.pipeline.used_keys import FILE, open_store, read_used_keys, used_by_runs
+from anlage.store.contents import find, select, totals
+from anlage.store.store import Store
 from typer.testing import CliRunner
 
 from .helpers_run import tiny_run_config

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.cli.app import app
 from anlage.cli.render.suites import suites_report
 from anlage.errors import ConfigurationError
@@ -15,6 +14,7 @@ from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from anlage.evaluation.suites.gates import Gates, check_gates, load_gates
 from anlage.evaluation.suites.outcome import JudgedAnswer, SuiteOutcome
 from anlage.inspection.models import named_models
+from anlage.store.store import Store
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.cli.app import app
 from anlage.errors import BudgetError, ConfigurationError, NotSupportedError, RunDirectoryError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits, Spending, expected_prompt_tokens
@@ -20,6 +19,7 @@ from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.run import Run, run
 from anlage.pipeline.spending import SpendingLog, read_spending
+from anlage.store.store import Store
 from typer.testing import CliRunner
 
 from .helpers_run import tiny_run_config

@@ -14,13 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.errors import StoreError
 from anlage.llm.batching import plan_batches
 from anlage.llm.cached import CachedModel, lookup_call
 from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
+from anlage.store.store import Store
 
 WORKER = """
 import asyncio, json, sys, time

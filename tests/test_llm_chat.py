@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.errors import ConfigurationError, ModelNotFoundError, NotSupportedError
 from anlage.llm.cached import CachedModel
 from anlage.llm.chat.model import ChatModel
@@ -20,6 +19,7 @@ from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.message import Message
 from anlage.llm.models import load_model
 from anlage.llm.request import Completion, Request
+from anlage.store.store import Store
 
 from .helpers_openai_server import Fault, OpenAIServer
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from anlage.cache import Store
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.inputs import compile_for, system_prompt
 from anlage.pipeline.manifest import Manifest
 from anlage.pipeline.run import Run, run
+from anlage.store.store import Store
 
 from .helpers_run import tiny_run_config
 from .helpers_tiny_model import make_tiny_model

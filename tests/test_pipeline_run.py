@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.loader import LIBRARY
-from anlage.cache import Store
 from anlage.errors import ConfigurationError, RunDirectoryError
 from anlage.inspection.trace import trace
 from anlage.pipeline.config import ArchetypeChoice, RunConfig, resolved_text
 from anlage.pipeline.run import Run, run
 from anlage.pipeline.run_directory import RunDirectory, locked
+from anlage.store.store import Store
 
 from .helpers_run import tiny_run_config
 from .helpers_tiny_model import make_tiny_model

@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.critic.reward import PrincipleReward
 from anlage.errors import OutcomeError
 from anlage.llm.cached import CachedModel
@@ -20,6 +19,7 @@ from anlage.preferences.builders.attempt import BuildResult
 from anlage.preferences.builders.registry import get_builder
 from anlage.preferences.builders.roles import Cast
 from anlage.preferences.settings import PairSettings
+from anlage.store.store import Store
 
 from .helpers_openai_server import Fault, OpenAIServer
 from .helpers_pairs import KeyedModel, make_constitution, make_prompts, write

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anlage.cache import Store
 from anlage.errors import BudgetError, NotSupportedError
 from anlage.llm.budget import Budget, Budgeted, BudgetLimits
 from anlage.llm.cached import CachedModel
@@ -20,6 +19,7 @@ from anlage.preferences.builders.attempt import BuildResult, start
 from anlage.preferences.builders.overlap import groups
 from anlage.preferences.builders.registry import get_builder
 from anlage.preferences.settings import PairSettings
+from anlage.store.store import Store
 
 from .helpers_pairs import KeyedModel, make_constitution, make_prompts, write
 

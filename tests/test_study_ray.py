@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anlage.cache import Store
+from anlage.store.store import Store
 from anlage.study.local_queue import QueueState
 from anlage.study.sharing import Job
 from anlage.study.study import Study

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anlage.cache import Store
 from anlage.preferences.dataset import Pairs
+from anlage.store.store import Store
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.train import train
 from safetensors.torch import load_file

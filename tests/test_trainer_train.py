@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from anlage.cache import Store
 from anlage.errors import (
     ModelNotFoundError,
     NotSupportedError,
@@ -21,6 +20,7 @@ from anlage.errors import (
 from anlage.llm.local.model import LocalModel
 from anlage.llm.request import Request
 from anlage.preferences.pair import Pair
+from anlage.store.store import Store
 from anlage.trainer.result import TrainedModel
 from anlage.trainer.train import train
 from pydantic import ValidationError

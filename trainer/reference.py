@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from ..cache import Store
 from ..errors import ReferenceMismatchError, TrainingError
 from ..llm.local.fingerprint import combine, hash_state, hash_tokenizer
+from ..store.store import Store
 from .checkpoint import write_json
 from .logps import completion_logps
 from .processes import Processes

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache import Store
 from ..errors import NotSupportedError
 from ..preferences.pair import Pair
+from ..store.store import Store
 from .assembly import Start, load_start, make_trainer, plan_steps
 from .checkpoint import latest_complete
 from .claim import claim

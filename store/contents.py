@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .cache import Entry, Store
-from .errors import ConfigurationError, Problem
+from ..errors import ConfigurationError, Problem
+from .store import Entry, Store
 
 _SHORTEST_PREFIX = 4
 

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from typing import Final
 
-from .errors import StoreError
+from ..errors import StoreError
 
 VERSION: Final = 2
 """Version of the table; 2 added the columns `model` and `stored`."""

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from .cache_schema import BUSY_SECONDS, INSERT, LIST, advice, prepare
-from .errors import StoreError
-from .files.redaction import redact
+from ..errors import StoreError
+from ..files.redaction import redact
+from .schema import BUSY_SECONDS, INSERT, LIST, advice, prepare
 
 KINDS: Final = ("call", "score", "reference", "evaluation")
 """What is stored: model calls, log-prob scores, reference log-probs, evaluation results."""
