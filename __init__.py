@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from .preferences.settings import PairSettings
     from .prompts.loader import load_prompts
     from .prompts.prompt import Prompt
-    from .study.study import Study, StudyResult
+    from .study.result import StudyResult
+    from .study.study import Study
     from .trainer.config import TrainConfig
     from .trainer.result import TrainedModel
     from .trainer.train import train
@@ -52,7 +53,7 @@ _HOME = {
     "Run": "pipeline.run",
     "RunConfig": "pipeline.config",
     "Study": "study.study",
-    "StudyResult": "study.study",
+    "StudyResult": "study.result",
     "TrainConfig": "trainer.config",
     "TrainedModel": "trainer.result",
     "build_pairs": "preferences.build",

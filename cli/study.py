@@ -14,8 +14,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from ..study.local_queue import QueueState
+    from ..study.result import StudyResult
     from ..study.sharing import Job
-    from ..study.study import StudyResult
 
 app = typer.Typer(
     help="Ablations: arms and seeds from one file, with the run as the unit.",

@@ -24,7 +24,7 @@ from .report_tables import (
 from .wording import headline
 
 if TYPE_CHECKING:
-    from .study import StudyResult
+    from .result import StudyResult
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _MANY = 10

@@ -10,7 +10,7 @@ from .plots import forest_plot, plane_plot, seeds_plot
 from .wording import sentence
 
 if TYPE_CHECKING:
-    from .study import StudyResult
+    from .result import StudyResult
 
 
 def _controls(study: StudyResult) -> frozenset[str]:

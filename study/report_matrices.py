@@ -11,7 +11,7 @@ from ..report.html import figure
 from .plots import matrix_plot
 
 if TYPE_CHECKING:
-    from .study import StudyResult
+    from .result import StudyResult
 
 _FILE = "40_training/forgetting.json"
 Matrix = tuple[list[str], list[str], list[list[float]]]

@@ -16,7 +16,7 @@ from .outcome import OutcomeSpec
 from .wording import amount, ends, harm_sentence, p_text, sentence
 
 if TYPE_CHECKING:
-    from .study import StudyResult
+    from .result import StudyResult
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:

@@ -15,7 +15,7 @@ from anlage.study.methods import cited, methods_paragraph
 from anlage.study.outcome import OutcomeSpec
 from anlage.study.report import loud_lines, render_report
 from anlage.study.report_matrices import read_matrix
-from anlage.study.study import StudyResult
+from anlage.study.result import StudyResult
 
 from .test_study_statistics import DEFENDED, simulated, two_arms
 
