@@ -14,10 +14,10 @@ from ..errors import ConfigurationError, Problem
 from ..files.validation import validation_problems
 from ..files.yaml_document import YamlDocument
 from ..pipeline.config import RunConfig, load_config
-from .arm import Arm, apply_overrides
-from .arm_checks import arm_problems
-from .arm_list import arms_of
-from .base_constitution import guarded_modes
+from .arms.arm import Arm, apply_overrides
+from .arms.arm_checks import arm_problems
+from .arms.arm_list import arms_of
+from .arms.base_constitution import guarded_modes
 from .spec import StudyFile, StudySpec, load_spec
 
 

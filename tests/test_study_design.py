@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from anlage.errors import ConfigurationError
+from anlage.study.arms.generators import FIELDS, RULES
 from anlage.study.design import Design, design
-from anlage.study.generators import FIELDS, RULES
 from anlage.study.sharing import jobs_of, keys_of
 
 BASE: dict[str, Any] = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ..archetypes.loader import archetype_source, load_archetypes
-from ..archetypes.schema import Archetype
+from ...archetypes.loader import archetype_source, load_archetypes
+from ...archetypes.schema import Archetype
 
 
 def archetype_ids(base: Mapping[str, Any]) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import Problem
-from ..files.validation import suggestion
-from ..files.yaml_document import YamlDocument
-from ..pipeline.config import RunConfig
+from ...errors import Problem
+from ...files.validation import suggestion
+from ...files.yaml_document import YamlDocument
+from ...pipeline.config import RunConfig
+from ..spec import StudySpec
 from .arm import Arm, contradictions
 from .controls import missing_controls
-from .spec import StudySpec
 
 CLAIM_SEEDS = 5
 

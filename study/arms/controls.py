@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..spec import DEFAULT_CONTROLS, ControlName, StudySpec
 from .arm import Arm
-from .spec import DEFAULT_CONTROLS, ControlName, StudySpec
 
 _NOTES: dict[ControlName, str] = {
     "base": "the model as it is, not trained",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ConfigurationError, Problem
-from ..files.yaml_document import YamlDocument
+from ...errors import ConfigurationError, Problem
+from ...files.yaml_document import YamlDocument
+from ..spec import FULL, StudySpec
 from .arm import Arm, arm_name
 from .controls import control_arms
 from .generators import GeneratorError, generate
-from .spec import FULL, StudySpec
 
 
 def arms_of(spec: StudySpec, base: Mapping[str, Any], document: YamlDocument) -> list[Arm]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..files.validation import suggestion
+from ...files.validation import suggestion
+from ..spec import Generator
 from .arm import Arm, arm_name
 from .base_constitution import archetype_ids, principle_ids
 from .layer_generators import LAYER_RULES
-from .spec import Generator
 
 
 class GeneratorError(ValueError):

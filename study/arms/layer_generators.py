@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..spec import Generator
 from .arm import Arm, arm_name
-from .spec import Generator
 
 Layer = Mapping[str, Any]
 LayerRule = Callable[[Generator, Mapping[str, Any]], list[Arm]]
