@@ -44,7 +44,7 @@ def plan() -> None:
         file.write_text(yaml.safe_dump(data))
         code = (
             "import sys; from anlage.study.design import design; "
-            "from anlage.study.plan import make_plan; "
+            "from anlage.study.planning.plan import make_plan; "
             f"p = make_plan(design({str(file)!r})); "
             "print(len(p.arms), 'arms,', len(p.design.runs), 'runs,', p.calls, 'calls; torch:', "
             "'torch' in sys.modules)"
@@ -63,7 +63,7 @@ def plan() -> None:
 def sharing(folder: Path) -> None:
     """The study's own seconds and calls against 24 trainings, evaluations, one generation."""
     from anlage.pipeline.run import run
-    from anlage.study.sharing import LAST_STAGE
+    from anlage.study.planning.sharing import LAST_STAGE
     from anlage.study.study import Study
 
     from tests.helpers_study import write_study

@@ -14,8 +14,8 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from ..study.local_queue import QueueState
+    from ..study.planning.sharing import Job
     from ..study.result import StudyResult
-    from ..study.sharing import Job
 
 app = typer.Typer(
     help="Ablations: arms and seeds from one file, with the run as the unit.",
@@ -30,7 +30,7 @@ Full = Annotated[bool, typer.Option(help="At full size: apply the file's `full:`
 def plan(file: File, full: Full = False) -> None:
     """What is new, what is shared, calls, cost, time and power, before anything runs."""
     from ..study.design import design
-    from ..study.plan import make_plan
+    from ..study.planning.plan import make_plan
     from .render.study_plan import plan_text
 
     console.print(plan_text(make_plan(design(file, full=full))))

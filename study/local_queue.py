@@ -15,7 +15,7 @@ from typing import Protocol
 from ..files.write import write_atomically
 from ..inspection.run_state import note_failure
 from ..pipeline.config import resolved_text
-from .sharing import Job
+from .planning.sharing import Job
 
 _LOOK_SECONDS = 0.1
 _LOG = "worker.log"

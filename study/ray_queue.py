@@ -12,7 +12,7 @@ from ..errors import NotSupportedError
 from ..inspection.run_state import note_failure
 from ..pipeline.config import resolved_text
 from .local_queue import OnChange, QueueState
-from .sharing import Job, keys_of
+from .planning.sharing import Job, keys_of
 
 _RETRIES = 3  # of a run whose worker died; a run that fails by itself is not tried again
 _FEWEST_PROMPTS = 8  # per shard

@@ -19,9 +19,9 @@ from ..pipeline.run import run
 from ..pipeline.run_directory import RunDirectory
 from ..pipeline.used_keys import FILE as USED_KEYS
 from ..preferences.builders.registry import get_builder
+from .planning.sharing import LAST_STAGE
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
-from .sharing import LAST_STAGE
 
 _LOCKED_TRIES = 40
 _LOCKED_SECONDS = 1.5

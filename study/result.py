@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .comparison import Comparison, HarmCheck
 from .design import Design
-from .frozen_plan import FrozenPlan, deviations
+from .planning.frozen_plan import FrozenPlan, deviations
 from .results import Results
 from .tables import comparison_frame, measure_frame, prompt_frame, run_frame
 

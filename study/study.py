@@ -12,13 +12,13 @@ from ..inspection.run_state import run_state
 from .comparison import check_harm, compare
 from .design import design
 from .event_log import EventLog
-from .frozen_plan import freeze, read_frozen
 from .local_queue import LocalQueue, OnChange, Queue, QueueState
 from .outcome import OutcomeSpec
-from .plan import StudyPlan, make_plan
+from .planning.frozen_plan import freeze, read_frozen
+from .planning.plan import StudyPlan, make_plan
+from .planning.sharing import Job, jobs_of
 from .result import StudyResult
 from .results import load_results
-from .sharing import Job, jobs_of
 
 if TYPE_CHECKING:
     pass

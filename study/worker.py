@@ -18,8 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from ..errors import AnlageError
 from ..pipeline.config import load_config
 from ..pipeline.run import run
+from .planning.sharing import LAST_STAGE
 from .run_progress import FILE, FileProgress
-from .sharing import LAST_STAGE
 
 _LOOK_SECONDS = 1.0
 

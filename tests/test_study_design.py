@@ -10,7 +10,7 @@ import yaml
 from anlage.errors import ConfigurationError
 from anlage.study.arms.generators import FIELDS, RULES
 from anlage.study.design import Design, design
-from anlage.study.sharing import jobs_of, keys_of
+from anlage.study.planning.sharing import jobs_of, keys_of
 
 BASE: dict[str, Any] = {
     "model": "scripted",

@@ -8,7 +8,7 @@ from pathlib import Path
 import anlage
 import pytest
 from anlage.study.design import design
-from anlage.study.plan import make_plan
+from anlage.study.planning.plan import make_plan
 
 ROOT = Path(anlage.__file__).parent
 STUDIES = sorted((ROOT / "examples" / "studies").glob("s[0-9]*.yaml"))

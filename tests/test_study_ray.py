@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from anlage.store.store import Store
 from anlage.study.local_queue import QueueState
-from anlage.study.sharing import Job
+from anlage.study.planning.sharing import Job
 from anlage.study.study import Study
 
 from .helpers_study import write_study

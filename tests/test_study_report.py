@@ -10,9 +10,9 @@ import pytest
 from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.study.comparison import check_harm, compare
-from anlage.study.frozen_plan import freeze, read_frozen
 from anlage.study.methods import cited, methods_paragraph
 from anlage.study.outcome import OutcomeSpec
+from anlage.study.planning.frozen_plan import freeze, read_frozen
 from anlage.study.report import loud_lines, render_report
 from anlage.study.report_matrices import read_matrix
 from anlage.study.result import StudyResult
@@ -90,7 +90,7 @@ def test_only_cited_works_are_listed(result: StudyResult) -> None:
 def test_a_changed_seed_list_is_a_deviation(result: StudyResult, tmp_path: Path) -> None:
     changed = two_arms(tmp_path, 6)
     frozen = read_frozen(result.folder)
-    from anlage.study.frozen_plan import deviations
+    from anlage.study.planning.frozen_plan import deviations
 
     found = deviations(changed, frozen)
     assert any("seeds were changed" in line for line in found)

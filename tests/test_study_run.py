@@ -22,7 +22,7 @@ from anlage.inspection.registry import differences, registered, tried
 from anlage.inspection.run_state import run_state
 from anlage.study.event_log import failures
 from anlage.study.local_queue import QueueState
-from anlage.study.sharing import Job
+from anlage.study.planning.sharing import Job
 from anlage.study.study import Study
 from typer.testing import CliRunner
 

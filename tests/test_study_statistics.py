@@ -17,9 +17,9 @@ from anlage.pipeline.run import run
 from anlage.study.comparison import check_harm, compare, spread_of_gaps
 from anlage.study.design import Design, design
 from anlage.study.outcome import OutcomeSpec
-from anlage.study.plan import power_of
+from anlage.study.planning.plan import power_of
+from anlage.study.planning.sharing import LAST_STAGE
 from anlage.study.results import Results, RunResult
-from anlage.study.sharing import LAST_STAGE
 from anlage.study.study import Study
 from anlage.study.wording import headline, sentence
 

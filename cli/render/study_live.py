@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.table import Table
 
 from ...study.local_queue import QueueState
+from ...study.planning.sharing import Job
 from ...study.run_progress import last_condition, read_progress
-from ...study.sharing import Job
 
 _MOST_ROWS = 24
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...study.plan import Power, StudyPlan
+from ...study.planning.plan import Power, StudyPlan
 
 _MOST_ROWS = 60
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..stats.power import paired_t_power, smallest_visible_effect
+from ...stats.power import paired_t_power, smallest_visible_effect
+from ..design import Design
 from .costs import CallCounter, Rates, measured_rates
-from .design import Design
 from .sharing import keys_of
 
 FEWEST_SEEDS = 2

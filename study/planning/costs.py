@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.config import RunConfig
-from ..pipeline.inputs import evaluation_prompts, probe_pairs, training_prompts
-from ..pipeline.layer import LayerConfig
-from ..pipeline.manifest import Manifest
-from ..pipeline.resolved import conditions_of
-from ..pipeline.spending import read_spending
-from ..prompts.lessons import load_lessons
+from ...pipeline.config import RunConfig
+from ...pipeline.inputs import evaluation_prompts, probe_pairs, training_prompts
+from ...pipeline.layer import LayerConfig
+from ...pipeline.manifest import Manifest
+from ...pipeline.resolved import conditions_of
+from ...pipeline.spending import read_spending
+from ...prompts.lessons import load_lessons
 
 _TEXT_CHUNKS = 16  # scored texts of the perplexity measure
 _CALIBRATION_CALLS = 4  # per labelled pair: two options in two orders

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunDirectoryError
-from ..files.write import write_json
-from .design import Design
+from ...errors import RunDirectoryError
+from ...files.write import write_json
+from ..design import Design
 
 FILE = "plan.json"
 

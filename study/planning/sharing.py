@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..pipeline.config import RunConfig
-from ..pipeline.resolved import critic_of, pair_settings
-from .design import PlannedRun
+from ...pipeline.config import RunConfig
+from ...pipeline.resolved import critic_of, pair_settings
+from ..design import PlannedRun
 
 LAST_STAGE = "evaluation"
 """Where a study's runs end: the study has a report, and `anlage report RUN` writes a run's own."""
