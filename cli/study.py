@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from ..study.local_queue import QueueState
     from ..study.planning.sharing import Job
+    from ..study.queues.local_queue import QueueState
     from ..study.result import StudyResult
 
 app = typer.Typer(

@@ -11,8 +11,8 @@ import yaml
 
 from ..report.html import bullets, paragraph, table, text
 from .comparison import Comparison, HarmCheck
-from .event_log import failures
 from .outcome import OutcomeSpec
+from .queues.event_log import failures
 from .wording import amount, ends, harm_sentence, p_text, sentence
 
 if TYPE_CHECKING:

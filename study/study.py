@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 from ..inspection.run_state import run_state
 from .comparison import check_harm, compare
 from .design import design
-from .event_log import EventLog
-from .local_queue import LocalQueue, OnChange, Queue, QueueState
 from .outcome import OutcomeSpec
 from .planning.frozen_plan import freeze, read_frozen
 from .planning.plan import StudyPlan, make_plan
 from .planning.sharing import Job, jobs_of
+from .queues.event_log import EventLog
+from .queues.local_queue import LocalQueue, OnChange, Queue, QueueState
 from .result import StudyResult
 from .results import load_results
 
@@ -130,7 +130,7 @@ class Study:
         self, backend: Backend, parallel: int, address: str | None, on_change: OnChange
     ) -> Queue:
         if backend == "ray":
-            from .ray_queue import RayQueue
+            from .queues.ray_queue import RayQueue
 
             return RayQueue(self.folder, parallel=parallel, address=address, on_change=on_change)
         parallel = max(1, min(parallel, 4 * (os.cpu_count() or 1)))

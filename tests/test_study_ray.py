@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from anlage.store.store import Store
-from anlage.study.local_queue import QueueState
 from anlage.study.planning.sharing import Job
+from anlage.study.queues.local_queue import QueueState
 from anlage.study.study import Study
 
 from .helpers_study import write_study

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from ...study.local_queue import QueueState
 from ...study.planning.sharing import Job
-from ...study.run_progress import last_condition, read_progress
+from ...study.queues.local_queue import QueueState
+from ...study.queues.run_progress import last_condition, read_progress
 
 _MOST_ROWS = 24
 

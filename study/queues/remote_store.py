@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.used_keys import RecordingStore, read_used_keys
-from ..store.store import Store
+from ...pipeline.used_keys import RecordingStore, read_used_keys
+from ...store.store import Store
 
 
 class StoreServer:

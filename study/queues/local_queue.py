@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ..files.write import write_atomically
-from ..inspection.run_state import note_failure
-from ..pipeline.config import resolved_text
-from .planning.sharing import Job
+from ...files.write import write_atomically
+from ...inspection.run_state import note_failure
+from ...pipeline.config import resolved_text
+from ..planning.sharing import Job
 
 _LOOK_SECONDS = 0.1
 _LOG = "worker.log"
@@ -107,7 +107,7 @@ class LocalQueue:
         environment.setdefault("OMP_NUM_THREADS", threads)
         with open(self.scratch / f"{job.run.name}.{_LOG}", "wb") as log:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "anlage.study.worker", str(file)],
+                [sys.executable, "-m", "anlage.study.queues.worker", str(file)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

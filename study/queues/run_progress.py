@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..pipeline.progress import StageProgress
+from ...pipeline.progress import StageProgress
 
 FILE = ".progress.json"
 _SECONDS = 0.5  # between two writes

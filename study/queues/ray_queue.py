@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotSupportedError
-from ..inspection.run_state import note_failure
-from ..pipeline.config import resolved_text
+from ...errors import NotSupportedError
+from ...inspection.run_state import note_failure
+from ...pipeline.config import resolved_text
+from ..planning.sharing import Job, keys_of
 from .local_queue import OnChange, QueueState
-from .planning.sharing import Job, keys_of
 
 _RETRIES = 3  # of a run whose worker died; a run that fails by itself is not tried again
 _FEWEST_PROMPTS = 8  # per shard
@@ -105,7 +105,7 @@ class RayQueue:
 
     def _start_shards(self, jobs: Sequence[Job]) -> dict[str, list[Any]]:
         """Shards of every data generation, under the name of the run that needs it first."""
-        from ..pipeline.inputs import training_prompts
+        from ...pipeline.inputs import training_prompts
         from .ray_tasks import generate_shard
 
         task = self._ray.remote(generate_shard).options(**self._options)

@@ -1,4 +1,4 @@
-"""One run of a study in a process of its own: `python -m anlage.study.worker CONFIG`.
+"""One run of a study in a process of its own: `python -m anlage.study.queues.worker CONFIG`.
 
 A process of its own, so that a run that dies takes nothing with it. It ends when the
 process that started it does: a killed study leaves no run behind that still works.
@@ -15,10 +15,10 @@ from pathlib import Path
 # Read when torch is imported; see the command line for the reason.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from ..errors import AnlageError
-from ..pipeline.config import load_config
-from ..pipeline.run import run
-from .planning.sharing import LAST_STAGE
+from ...errors import AnlageError
+from ...pipeline.config import load_config
+from ...pipeline.run import run
+from ..planning.sharing import LAST_STAGE
 from .run_progress import FILE, FileProgress
 
 _LOOK_SECONDS = 1.0

@@ -11,15 +11,15 @@ from typing import Any
 
 import yaml
 
-from ..errors import AnlageError, RunDirectoryError
-from ..pipeline.config import RunConfig
-from ..pipeline.inputs import compile_for, training_prompts
-from ..pipeline.models import RunModels
-from ..pipeline.run import run
-from ..pipeline.run_directory import RunDirectory
-from ..pipeline.used_keys import FILE as USED_KEYS
-from ..preferences.builders.registry import get_builder
-from .planning.sharing import LAST_STAGE
+from ...errors import AnlageError, RunDirectoryError
+from ...pipeline.config import RunConfig
+from ...pipeline.inputs import compile_for, training_prompts
+from ...pipeline.models import RunModels
+from ...pipeline.run import run
+from ...pipeline.run_directory import RunDirectory
+from ...pipeline.used_keys import FILE as USED_KEYS
+from ...preferences.builders.registry import get_builder
+from ..planning.sharing import LAST_STAGE
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
 

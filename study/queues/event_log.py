@@ -6,8 +6,8 @@ import json
 import time
 from pathlib import Path
 
-from ..errors import RunDirectoryError
-from ..files.write import append_lines
+from ...errors import RunDirectoryError
+from ...files.write import append_lines
 from .local_queue import QueueState
 
 FILE = "events.jsonl"
