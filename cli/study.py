@@ -73,7 +73,7 @@ def report(file: File, full: Full = False) -> None:
 
 
 def _print(found: StudyResult, *, said: Sequence[str] = ()) -> None:
-    from ..study.report import loud_lines
+    from ..study.report.report import loud_lines
     from ..study.wording import amount, ends, headline, p_text
 
     for line in (line for line in loud_lines(found) if line not in said):

@@ -118,7 +118,7 @@ class Study:
 
     def write(self) -> StudyResult:
         """Writes the report, `results.csv`, `prompts.csv` and `prompts.parquet` anew."""
-        from .report import write_report
+        from .report.report import write_report
         from .tables import write_tables
 
         found = self.result()

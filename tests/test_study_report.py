@@ -10,11 +10,11 @@ import pytest
 from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.study.comparison import check_harm, compare
-from anlage.study.methods import cited, methods_paragraph
 from anlage.study.outcome import OutcomeSpec
 from anlage.study.planning.frozen_plan import freeze, read_frozen
-from anlage.study.report import loud_lines, render_report
-from anlage.study.report_matrices import read_matrix
+from anlage.study.report.matrices import read_matrix
+from anlage.study.report.methods import cited, methods_paragraph
+from anlage.study.report.report import loud_lines, render_report
 from anlage.study.result import StudyResult
 
 from .test_study_statistics import DEFENDED, simulated, two_arms

@@ -145,7 +145,7 @@ def test_an_outcome_declared_after_the_fact_is_loud(finished: Study, tmp_path: P
     file.write_text(yaml.safe_dump(changed))
     found = Study(file).result()
     assert any("AFTER THE FACT: margin became defended" in line for line in found.deviations)
-    from anlage.study.report import loud_lines
+    from anlage.study.report.report import loud_lines
 
     assert any("AFTER THE FACT" in line for line in loud_lines(found))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .design import Design
+from ..design import Design
 
 _BUILDERS = {
     "critique_revise": "critique and revision by a language model (Bai et al. 2022)",

@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from ..report.html import figure
+from ...report.html import figure
 from .plots import matrix_plot
 
 if TYPE_CHECKING:
-    from .result import StudyResult
+    from ..result import StudyResult
 
 _FILE = "40_training/forgetting.json"
 Matrix = tuple[list[str], list[str], list[list[float]]]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from ..report.html import bullets, paragraph, table, text
-from .comparison import Comparison, HarmCheck
-from .outcome import OutcomeSpec
-from .queues.event_log import failures
-from .wording import amount, ends, harm_sentence, p_text, sentence
+from ...report.html import bullets, paragraph, table, text
+from ..comparison import Comparison, HarmCheck
+from ..outcome import OutcomeSpec
+from ..queues.event_log import failures
+from ..wording import amount, ends, harm_sentence, p_text, sentence
 
 if TYPE_CHECKING:
-    from .result import StudyResult
+    from ..result import StudyResult
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:

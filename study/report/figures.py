@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..report.html import figure, paragraph
-from .outcome import OutcomeSpec
+from ...report.html import figure, paragraph
+from ..outcome import OutcomeSpec
+from ..wording import sentence
 from .plots import forest_plot, plane_plot, seeds_plot
-from .wording import sentence
 
 if TYPE_CHECKING:
-    from .result import StudyResult
+    from ..result import StudyResult
 
 
 def _controls(study: StudyResult) -> frozenset[str]:

@@ -6,14 +6,15 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from ..files.write import write_atomically
-from ..inspection.registry import registered, tried
-from ..report.html import bullets, paragraph, section, text
+from ...files.write import write_atomically
+from ...inspection.registry import registered, tried
+from ...report.html import bullets, paragraph, section, text
+from ..outcome import OutcomeSpec
+from ..wording import headline
+from .figures import forest, plane, seeds
+from .matrices import matrices
 from .methods import cited, methods_paragraph
-from .outcome import OutcomeSpec
-from .report_figures import forest, plane, seeds
-from .report_matrices import matrices
-from .report_tables import (
+from .tables import (
     arms_table,
     comparison_table,
     cost_table,
@@ -21,10 +22,9 @@ from .report_tables import (
     repeat_html,
     unfinished_html,
 )
-from .wording import headline
 
 if TYPE_CHECKING:
-    from .result import StudyResult
+    from ..result import StudyResult
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _MANY = 10
@@ -118,7 +118,7 @@ def _matrix_sections(study: StudyResult) -> list[str]:
 
 
 def _methods(study: StudyResult) -> str:
-    from .. import __version__
+    from ... import __version__
 
     written = methods_paragraph(study.design, __version__)
     return paragraph(written) + bullets(cited(written))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..report.drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
-from ..report.grid import grid_plot, widest
-from ..report.plane import draw_plane
-from .comparison import Comparison
-from .outcome import OutcomeSpec
+from ...report.drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
+from ...report.grid import grid_plot, widest
+from ...report.plane import draw_plane
+from ..comparison import Comparison
+from ..outcome import OutcomeSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
