@@ -23,8 +23,8 @@ import torch.nn.functional as F  # noqa: N812 - the field's name for it
 from anlage.benchmarks.train import SIZES, make_pairs
 from anlage.trainer.assembly import compute_dtype, load_start, make_trainer
 from anlage.trainer.config import TrainConfig
+from anlage.trainer.guards import quiet
 from anlage.trainer.logps import completion_logps
-from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 
 PAIRS = 4

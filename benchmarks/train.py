@@ -29,9 +29,10 @@ from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from anlage.store.store import Store
-from anlage.trainer.assembly import compute_dtype, load_start, plan_steps
+from anlage.trainer.assembly import compute_dtype, load_start
 from anlage.trainer.config import TrainConfig
-from anlage.trainer.quiet import quiet
+from anlage.trainer.guards import quiet
+from anlage.trainer.schedule import plan_steps
 from anlage.trainer.soft_dpo import loss_arguments
 from anlage.trainer.train import train
 from transformers import TrainerCallback

@@ -13,11 +13,16 @@ from ..llm.local.embedded import resolve_model
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
 from ..prompts.prompt import Prompt
-from ..trainer.assembly import WARMUP_ADVICE, plan_steps, why_never_full_rate
-from ..trainer.lesson_rows import lesson_rows
 from ..trainer.memory import MemoryNeed, available_memory, memory_need, read_shape
-from ..trainer.preflight import LEAST_TRAVEL, learning_rates, preflight
-from ..trainer.rows import tokenize
+from ..trainer.preflight import preflight
+from ..trainer.rows import lesson_rows, tokenize
+from ..trainer.schedule import (
+    LEAST_TRAVEL,
+    WARMUP_ADVICE,
+    learning_rates,
+    plan_steps,
+    why_never_full_rate,
+)
 from .config import RunConfig
 from .inputs import evaluation_prompts, training_prompts
 from .layer import LayerConfig

@@ -10,9 +10,9 @@ import pytest
 import torch
 from anlage.trainer.assembly import load_start, make_trainer
 from anlage.trainer.attention import use_attention, use_flex, uses_flex, why_not_flex
+from anlage.trainer.guards import quiet
 from anlage.trainer.layout import choose_layout
 from anlage.trainer.logps import causal_model, completion_logps
-from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 from anlage.trainer.shared_prefix import block_mask, dense_mask, share_prompts
 

@@ -13,10 +13,11 @@ from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Prompt, Role
 from anlage.trainer.assembly import load_start
 from anlage.trainer.config import TrainConfig
+from anlage.trainer.guards import quiet
 from anlage.trainer.memory import memory_need, read_shape
-from anlage.trainer.preflight import _ends, learning_rates, preflight
-from anlage.trainer.quiet import quiet
+from anlage.trainer.preflight import _ends, preflight
 from anlage.trainer.rows import tokenize
+from anlage.trainer.schedule import learning_rates
 
 from .helpers_tiny_model import make_tiny_model
 from .helpers_training import make_pair, tiny_config

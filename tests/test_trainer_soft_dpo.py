@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from anlage.trainer.assembly import load_start, make_trainer
+from anlage.trainer.guards import quiet
 from anlage.trainer.layout import choose_layout
 from anlage.trainer.logps import completion_logps
-from anlage.trainer.quiet import quiet
 from anlage.trainer.rows import tokenize
 from anlage.trainer.soft_dpo import soft_dpo_loss
 from anlage.trainer.train import train

@@ -14,8 +14,8 @@ from anlage.prompts.lessons import load_lessons
 from anlage.trainer.conditions.memory import read_checks
 from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings
-from anlage.trainer.lesson_rows import lesson_rows
 from anlage.trainer.origin import Origin
+from anlage.trainer.rows import lesson_rows
 from anlage.trainer.supervised import train_lessons
 
 from .helpers_conditions import labelled_pairs
@@ -95,7 +95,7 @@ def test_out_of_memory_says_what_to_lower(
 def test_stopped_and_resumed_is_the_same_bytes(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from anlage.trainer.progress import TrainingJournal
+    from anlage.trainer.journal import TrainingJournal
     from safetensors.torch import load_file
 
     whole = train_lessons(lessons(), model=model, config=tiny_config(), output=tmp_path / "whole")

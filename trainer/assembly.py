@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +10,14 @@ from typing import Any
 
 import torch
 
-from ..errors import ModelNotFoundError, NotSupportedError, TrainingError
+from ..errors import ModelNotFoundError, NotSupportedError
 from ..llm.local.embedded import resolve_model
 from ..llm.local.loading import best_dtype
 from .config import TrainConfig
 from .processes import on_cpu
 from .quantised import quantised
+from .schedule import warmup_steps
 from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
-
-WARMUP_ADVICE = "Lower warmup_steps, warmup_ratio or batch_size, or train longer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +27,6 @@ class Start:
     model: Any
     tokenizer: Any
     base: str
-
-
-def plan_steps(pairs: int, config: TrainConfig, processes: int = 1) -> int:
-    """Optimizer steps of a whole training.
-
-    Args:
-        pairs: Pairs trained on.
-        config: The training's config.
-        processes: Those that share it; each runs `batch_size` pairs at a time.
-
-    Raises:
-        TrainingError: Warm-up would take all of them, so that the rate never
-            reaches `learning_rate`.
-    """
-    steps = _steps(pairs, config, processes)
-    reason = why_never_full_rate(pairs, config, processes)
-    if reason:
-        raise TrainingError(f"{reason}. {WARMUP_ADVICE}.")
-    return steps
-
-
-def warmup_steps(steps: int, config: TrainConfig) -> int:
-    """Steps in which the rate rises from 0, whatever the training's length."""
-    if config.scheduler == "constant":
-        return 0
-    if config.warmup_steps is not None:
-        return config.warmup_steps
-    return math.ceil(steps * config.warmup_ratio)
-
-
-def why_never_full_rate(pairs: int, config: TrainConfig, processes: int = 1) -> str:
-    """Why the rate never reaches `learning_rate`, in one sentence; "" if it does."""
-    steps = _steps(pairs, config, processes)
-    warmup = warmup_steps(steps, config)
-    if warmup < max(steps, 1):
-        return ""
-    highest = config.learning_rate * (steps - 1) / warmup if steps else 0.0
-    many = "s" if steps != 1 else ""
-    return (
-        f"the learning rate is never above {highest:g}, because warm-up takes {warmup} steps and "
-        f"the whole training is {steps} step{many} long ({pairs} pairs, batch_size "
-        f"{config.batch_size}, gradient_accumulation {config.gradient_accumulation}, epochs "
-        f"{config.epochs})"
-    )
-
-
-def _steps(pairs: int, config: TrainConfig, processes: int) -> int:
-    batches = math.ceil(pairs / (config.batch_size * processes))
-    steps = math.ceil(batches / config.gradient_accumulation) * config.epochs
-    return min(steps, config.max_steps) if config.max_steps else steps
 
 
 def compute_dtype(config: TrainConfig) -> torch.dtype:

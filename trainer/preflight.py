@@ -17,16 +17,20 @@ from ..preferences.filters import COMPLYING_FAILS
 from ..preferences.pair import Pair
 from ..prompts.prompt import Prompt
 from ..prompts.similarity import content, near_duplicates, words
-from .assembly import WARMUP_ADVICE, compute_dtype, plan_steps, warmup_steps, why_never_full_rate
+from .assembly import compute_dtype
 from .config import TrainConfig
 from .rows import tokenize
+from .schedule import (
+    LEAST_TRAVEL,
+    WARMUP_ADVICE,
+    learning_rates,
+    plan_steps,
+    why_never_full_rate,
+)
 
 MOST_LEFT_OUT = 0.05
 """Share of pairs that may be too long before it is worth a warning."""
 
-LEAST_TRAVEL = {"lora": 4e-3, "qlora": 4e-3, "full": 2e-5}
-"""Sum of the rates of all steps: about the farthest AdamW moves one weight. LoRA at 1.4e-3
-left SmolLM2-135M as it was; 2.4e-2 moved it."""
 
 OVER_REFUSAL = "over_refusal"
 """The failure mode whose good answer is no refusal."""
@@ -73,24 +77,6 @@ def preflight(
 
 def _problem(code: str, severity: Severity, where: str, message: str, fix: str) -> Problem:
     return Problem(code, severity, where, 0, message, fix)
-
-
-def learning_rates(steps: int, config: TrainConfig) -> list[float]:
-    """The rate at each step, from the scheduler that will set it."""
-    from transformers import get_scheduler
-
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=config.learning_rate)
-    warmup = warmup_steps(steps, config)
-    scheduler: Any = get_scheduler(
-        config.scheduler, optimizer, num_warmup_steps=warmup, num_training_steps=steps
-    )
-    rates = []
-    for _ in range(steps):
-        rates.append(float(scheduler.get_last_lr()[0]))
-        optimizer.step()
-        scheduler.step()
-    return rates
 
 
 def _schedule(pairs: int, config: TrainConfig) -> Iterator[Problem]:

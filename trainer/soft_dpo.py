@@ -11,7 +11,7 @@ from transformers import Trainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
 from .checkpoint import seal
-from .finite import check_finite
+from .guards import check_finite
 from .logps import completion_logps
 
 SoftLoss = Literal["cross_entropy", "geometric"]

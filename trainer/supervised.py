@@ -13,14 +13,7 @@ from transformers import Trainer
 
 from ..errors import NotSupportedError
 from ..prompts.lesson import Lesson
-from .assembly import (
-    Start,
-    adapter_config,
-    keep_adapter_narrow,
-    load_start,
-    plan_steps,
-    trainer_arguments,
-)
+from .assembly import Start, adapter_config, keep_adapter_narrow, load_start, trainer_arguments
 from .checkpoint import latest_complete, seal
 from .claim import claim
 from .conditions.fit import fit
@@ -28,17 +21,16 @@ from .conditions.plan import WatchPlan, replay_sample
 from .conditions.second_pass import train_briefly
 from .conditions.set_up import make_watch
 from .config import TrainConfig
-from .finite import check_finite
-from .lesson_rows import hash_lessons, lesson_rows
+from .guards import check_finite, memory_advice, quiet, threads
+from .journal import TrainingJournal, shown
 from .origin import Origin, load_weights, reference_of
 from .processes import launched
-from .progress import TrainingJournal, shown
-from .quiet import memory_advice, quiet, threads
 from .reference import pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
-from .rows import Rows
+from .rows import Rows, hash_lessons, lesson_rows
 from .saving import save_weights
+from .schedule import plan_steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotSupportedError
 from ..preferences.pair import Pair
 from ..store.store import Store
-from .assembly import Start, load_start, make_trainer, plan_steps
+from .assembly import Start, load_start, make_trainer
 from .checkpoint import latest_complete
 from .claim import claim
 from .conditions.fit import fit
@@ -20,16 +20,17 @@ from .conditions.plan import WatchPlan, replay_sample
 from .conditions.second_pass import train_briefly
 from .conditions.set_up import make_watch
 from .config import TrainConfig
+from .guards import memory_advice, quiet, threads
+from .journal import TrainingJournal, shown
 from .layout import choose_layout
 from .origin import Origin, as_reference, load_weights, reference_of
 from .processes import Processes, launched
-from .progress import TrainingJournal, shown
-from .quiet import memory_advice, quiet, threads
 from .reference import attach_reference_logps, pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
 from .rows import Rows, hash_pairs, load_pairs, tokenize
 from .saving import save_weights
+from .schedule import plan_steps
 
 if TYPE_CHECKING:
     from datasets import Dataset

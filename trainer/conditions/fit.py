@@ -8,8 +8,8 @@ from typing import Any
 
 from ...errors import StoreError
 from ..checkpoint import latest_complete, seal
+from ..journal import TrainingJournal, stop_at_step_end
 from ..origin import load_weights, put_back, trained_weights
-from ..progress import TrainingJournal, stop_at_step_end
 from .interruption import Replay, Rollback
 from .watch import Watch
 

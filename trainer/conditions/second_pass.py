@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers.trainer_utils import SaveStrategy
 
-from ..progress import TrainingJournal
+from ..journal import TrainingJournal
 from .watch import Watch
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..errors import OutOfMemoryError
+from ..errors import OutOfMemoryError, TrainingError
 from .config import TrainConfig
 
 _NOISY = ("transformers", "trl", "peft", "accelerate", "datasets")
@@ -67,3 +67,21 @@ def memory_advice(config: TrainConfig) -> Iterator[None]:
             f"raise gradient_accumulation (now {config.gradient_accumulation}) by the same "
             "factor, lower max_length, or use method lora."
         ) from error
+
+
+def check_finite(trainer: Any, loss: torch.Tensor) -> None:
+    """Stops at a loss that is not finite; a watched training leaves that to its monitor.
+
+    Args:
+        trainer: Has `watched`, `state` and `args`.
+        loss: One number.
+
+    Raises:
+        TrainingError: The loss is NaN or infinite.
+    """
+    if not trainer.watched and not torch.isfinite(loss):
+        raise TrainingError(
+            f"the loss became {loss.item()} at step {trainer.state.global_step + 1}; lower "
+            f"learning_rate (now {trainer.args.learning_rate:g}) or max_grad_norm, or set "
+            "dtype to float32. The last checkpoint is kept; start into an empty folder."
+        )
