@@ -44,8 +44,8 @@ def one(case: dict[str, object]) -> None:
     from anlage.benchmarks.train import make_pairs
     from anlage.llm.local.embedded import resolve_model
     from anlage.trainer.assembly import load_start
+    from anlage.trainer.checks.memory_need import memory_need, read_shape
     from anlage.trainer.config import TrainConfig
-    from anlage.trainer.memory import memory_need, read_shape
     from anlage.trainer.rows import tokenize
     from anlage.trainer.train import train
 
@@ -75,8 +75,8 @@ def one(case: dict[str, object]) -> None:
 
 def table() -> None:
     """Estimates for one pair of a 512-token prompt and answers of 256, in bfloat16."""
+    from anlage.trainer.checks.memory_need import Shape, memory_need
     from anlage.trainer.config import TrainConfig
-    from anlage.trainer.memory import Shape, memory_need
 
     rows = [{"prompt_ids": [0] * 512, "chosen_ids": [0] * 256, "rejected_ids": [0] * 256}]
     base = {"batch_size": 1, "dtype": "bfloat16", "gradient_checkpointing": True}

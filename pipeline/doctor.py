@@ -13,8 +13,8 @@ from ..llm.local.embedded import resolve_model
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
 from ..prompts.prompt import Prompt
-from ..trainer.memory import MemoryNeed, available_memory, memory_need, read_shape
-from ..trainer.preflight import preflight
+from ..trainer.checks.memory_need import MemoryNeed, available_memory, memory_need, read_shape
+from ..trainer.checks.preflight import preflight
 from ..trainer.rows import lesson_rows, tokenize
 from ..trainer.schedule import (
     LEAST_TRAVEL,

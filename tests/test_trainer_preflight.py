@@ -12,10 +12,10 @@ from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Prompt, Role
 from anlage.trainer.assembly import load_start
+from anlage.trainer.checks.memory_need import memory_need, read_shape
+from anlage.trainer.checks.preflight import _ends, preflight
 from anlage.trainer.config import TrainConfig
 from anlage.trainer.guards import quiet
-from anlage.trainer.memory import memory_need, read_shape
-from anlage.trainer.preflight import _ends, preflight
 from anlage.trainer.rows import tokenize
 from anlage.trainer.schedule import learning_rates
 
@@ -196,9 +196,9 @@ def test_a_prompt_that_is_measured_on(tokenizer: Any) -> None:
 
 
 def test_float32_where_bfloat16_is_native(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anlage.trainer.preflight.best_dtype", lambda: torch.float32)
+    monkeypatch.setattr("anlage.trainer.checks.preflight.best_dtype", lambda: torch.float32)
     assert codes(healthy(), tokenizer, healthy_config(dtype="float32")) == {}
-    monkeypatch.setattr("anlage.trainer.preflight.best_dtype", lambda: torch.bfloat16)
+    monkeypatch.setattr("anlage.trainer.checks.preflight.best_dtype", lambda: torch.bfloat16)
     assert codes(healthy(), tokenizer, healthy_config(dtype="float32")) == {"T009": "warning"}
 
 

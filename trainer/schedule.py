@@ -9,7 +9,6 @@ import torch
 
 from ..errors import TrainingError
 from .config import TrainConfig
-from .schedule import WARMUP_ADVICE, plan_steps, warmup_steps, why_never_full_rate
 
 WARMUP_ADVICE = "Lower warmup_steps, warmup_ratio or batch_size, or train longer"
 

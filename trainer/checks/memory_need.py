@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from .assembly import compute_dtype
-from .config import TrainConfig
+from ..assembly import compute_dtype
+from ..config import TrainConfig
 
 _RUNTIME = 0.9e9
 """Python, torch, transformers and trl, loaded."""

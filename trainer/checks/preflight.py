@@ -9,24 +9,18 @@ from typing import Any
 
 import torch
 
-from ..errors import Problem, Severity, TrainingError
-from ..evaluation.judges.refusal_judge import RefusalJudge
-from ..llm.local.loading import best_dtype
-from ..llm.message import Message
-from ..preferences.filters import COMPLYING_FAILS
-from ..preferences.pair import Pair
-from ..prompts.prompt import Prompt
-from ..prompts.similarity import content, near_duplicates, words
-from .assembly import compute_dtype
-from .config import TrainConfig
-from .rows import tokenize
-from .schedule import (
-    LEAST_TRAVEL,
-    WARMUP_ADVICE,
-    learning_rates,
-    plan_steps,
-    why_never_full_rate,
-)
+from ...errors import Problem, Severity, TrainingError
+from ...evaluation.judges.refusal_judge import RefusalJudge
+from ...llm.local.loading import best_dtype
+from ...llm.message import Message
+from ...preferences.filters import COMPLYING_FAILS
+from ...preferences.pair import Pair
+from ...prompts.prompt import Prompt
+from ...prompts.similarity import content, near_duplicates, words
+from ..assembly import compute_dtype
+from ..config import TrainConfig
+from ..rows import tokenize
+from ..schedule import LEAST_TRAVEL, WARMUP_ADVICE, learning_rates, plan_steps, why_never_full_rate
 
 MOST_LEFT_OUT = 0.05
 """Share of pairs that may be too long before it is worth a warning."""
