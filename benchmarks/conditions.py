@@ -30,7 +30,7 @@ from anlage.tests.helpers_conditions import flipped, labelled_pairs
 from anlage.tests.helpers_tiny_model import make_tiny_model
 from anlage.tests.helpers_training import REFUSE, make_pair, tiny_config
 from anlage.trainer.conditions.check import Check
-from anlage.trainer.conditions.memory import read_checks, read_log
+from anlage.trainer.conditions.journal import read_checks, read_log
 from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import NAMES, MonitorSettings
 from anlage.trainer.origin import Origin

@@ -72,7 +72,7 @@ def forgetting(units: tuple[Unit, ...], run: Path) -> list[dict[str, Any]]:
     interval, and its paired change since the row before. Layers without a rest have none.
     """
     from ..stats.intervals import paired_mean_difference
-    from ..trainer.conditions.memory import read_checks
+    from ..trainer.conditions.journal import read_checks
 
     checks: list[tuple[str, Check]] = []
     for unit in units:

@@ -163,7 +163,7 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
 
 
 def _plan(context: Context, unit: Unit, earlier: Sequence[Unit]) -> WatchPlan | None:
-    from ..trainer.conditions.memory import read_checks
+    from ..trainer.conditions.journal import read_checks
     from ..trainer.conditions.plan import WatchPlan
 
     config, run = context.config, context.run.path
@@ -181,7 +181,7 @@ def _write_record(
     context: Context, unit: Unit, training: TrainConfig, result: TrainedModel
 ) -> list[str]:
     """Writes `layer.json`; returns what the stage's line says of the monitors."""
-    from ..trainer.conditions.memory import WatchMemory, read_log
+    from ..trainer.conditions.journal import WatchMemory, read_log
 
     folder = context.run.path / unit.folder
     state = WatchMemory(folder, unit.label).state

@@ -16,10 +16,8 @@ from ..prompts.lesson import Lesson
 from .assembly import Start, adapter_config, keep_adapter_narrow, load_start, trainer_arguments
 from .checkpoint import latest_complete, seal
 from .claim import claim
-from .conditions.fit import fit
+from .conditions.fit import fit, make_watch, train_briefly
 from .conditions.plan import WatchPlan, replay_sample
-from .conditions.second_pass import train_briefly
-from .conditions.set_up import make_watch
 from .config import TrainConfig
 from .guards import check_finite, memory_advice, quiet, threads
 from .journal import TrainingJournal, shown

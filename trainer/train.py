@@ -15,10 +15,8 @@ from ..store.store import Store
 from .assembly import Start, load_start, make_trainer
 from .checkpoint import latest_complete
 from .claim import claim
-from .conditions.fit import fit
+from .conditions.fit import fit, make_watch, train_briefly
 from .conditions.plan import WatchPlan, replay_sample
-from .conditions.second_pass import train_briefly
-from .conditions.set_up import make_watch
 from .config import TrainConfig
 from .guards import memory_advice, quiet, threads
 from .journal import TrainingJournal, shown

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from transformers.trainer_utils import SaveStrategy
 
 from ...errors import StoreError
 from ..checkpoint import latest_complete, seal
 from ..journal import TrainingJournal, stop_at_step_end
 from ..origin import load_weights, put_back, trained_weights
-from .interruption import Replay, Rollback
-from .watch import Watch
+from .instruments import Instruments
+from .journal import WatchMemory
+from .labelled_rows import labelled_rows
+from .plan import WatchPlan
+from .watch import Replay, Rollback, Watch
 
 UNDONE = "metrics_undone.jsonl"
 Replayer = Callable[[Sequence[str]], None]
@@ -105,3 +111,85 @@ def _replay(trainer: Any, watch: Watch, replayer: Replayer, checkpoint: Path, st
     trainer.model.save_pretrained(str(checkpoint))
     seal(checkpoint.parent, step)
     watch.after_replay(step)
+
+
+def make_watch(
+    plan: WatchPlan,
+    trainer: Any,
+    tokenizer: Any,
+    folder: Path,
+    steps: int,
+    rows: Sequence[Mapping[str, Any]] = (),
+) -> Watch:
+    """Monitors for a trainer whose model stands where its reference does.
+
+    Args:
+        plan: What to watch for.
+        trainer: The trainer, not yet started.
+        tokenizer: The model's.
+        folder: The training's.
+        steps: Optimizer steps of the whole training.
+        rows: Tokenized training pairs; () for a layer without pairs.
+    """
+    settings = plan.settings
+    # The monitors keep and remove checkpoints themselves: the last good one must stay.
+    trainer.args.save_total_limit = None
+    trainer.watched = True
+    generator = random.Random(trainer.args.seed)  # noqa: S311
+    sentinels = generator.sample(list(rows), min(settings.sentinels, len(rows)))
+    instruments = Instruments(
+        trainer,
+        tokenizer,
+        labelled_rows(plan.labelled, tokenizer, settings.check_pairs),
+        settings.anchors,
+        sentinels,
+    )
+    instruments.pin_reference()
+    folder.mkdir(parents=True, exist_ok=True)
+    memory = WatchMemory(folder, plan.label)
+    return Watch(plan, instruments, memory, folder / "checkpoints", steps)
+
+
+def train_briefly(trainer: Any, rows: Any, rate: float) -> None:
+    """Trains the trainer's model once through some rows at a constant rate.
+
+    The optimizer is a fresh one; nothing is written, and no monitor looks, but a step
+    that is not finite still raises. Afterwards the trainer is as it was, its model apart.
+
+    Args:
+        trainer: A trainer of transformers that is not training now.
+        rows: The data set.
+        rate: Learning rate.
+    """
+    before = dict(vars(trainer.args))
+    data, watched = trainer.train_dataset, getattr(trainer, "watched", False)
+    silent = _without(trainer, (TrainingJournal, Watch))
+    changes = {
+        "num_train_epochs": 1,
+        "max_steps": -1,
+        "learning_rate": rate,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "save_strategy": SaveStrategy.NO,
+    }
+    try:
+        for name, value in changes.items():
+            setattr(trainer.args, name, value)
+        trainer.train_dataset, trainer.watched = rows, False
+        trainer.optimizer = trainer.lr_scheduler = None
+        trainer.train()
+    finally:
+        for name in changes:
+            setattr(trainer.args, name, before[name])
+        trainer.train_dataset, trainer.watched = data, watched
+        trainer.optimizer = trainer.lr_scheduler = None
+        for callback in silent:
+            trainer.add_callback(callback)
+
+
+def _without(trainer: Any, kinds: tuple[type, ...]) -> Sequence[Any]:
+    """Takes callbacks of some kinds off and returns them."""
+    found = [c for c in trainer.callback_handler.callbacks if isinstance(c, kinds)]
+    for callback in found:
+        trainer.remove_callback(callback)
+    return found

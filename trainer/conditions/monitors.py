@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...stats.intervals import holm, mean_estimate, paired_mean_difference
 from .check import Check
-from .finding import Finding
 from .settings import FallingChosen, KLBudget, ReInjury, Stall
 
 
@@ -136,3 +135,22 @@ def _drop(mode: str, now: Check, start: Check, ends: Sequence[Check]) -> _Drop |
     )
     here = now.mean_over(items) - start.mean_over(items)
     return _Drop(mode, change.value, here, change.p)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One condition that failed.
+
+    Attributes:
+        monitor: The monitor's name.
+        step: Optimizer step of the layer.
+        message: What was seen, in one sentence.
+        values: The numbers behind it.
+        modes: Failure modes concerned; () for all.
+    """
+
+    monitor: str
+    step: int
+    message: str
+    values: dict[str, float] = field(default_factory=dict)
+    modes: tuple[str, ...] = ()

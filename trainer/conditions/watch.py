@@ -11,14 +11,11 @@ import torch
 from transformers import TrainerCallback
 
 from .check import Check
-from .finding import Finding
 from .instruments import Instruments
-from .interruption import Replay, Rollback
-from .memory import WatchMemory
-from .monitors import falling_chosen, kl_budget, re_injury, stall
+from .journal import WatchMemory
+from .monitors import Finding, falling_chosen, kl_budget, re_injury, stall
+from .optimizer import WeightMotion, scale_rate
 from .plan import WatchPlan
-from .rate import scale_rate
-from .weight_motion import WeightMotion
 
 _STRONGEST = ("rollback", "replay", "stop", "lower_rate", "warn")
 
@@ -257,3 +254,11 @@ class Watch(TrainerCallback):
             number = path.name.removeprefix("checkpoint-")
             if number.isdigit() and unwanted(int(number)):
                 shutil.rmtree(path)
+
+
+class Rollback(Exception):  # noqa: N818 - an order, not an error
+    """Go back to the last good check."""
+
+
+class Replay(Exception):  # noqa: N818 - an order, not an error
+    """Train on earlier data, then go on."""

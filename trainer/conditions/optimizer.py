@@ -29,3 +29,14 @@ class WeightMotion:
         moves = [(a - b).abs().max() for a, b in zip(now, self._before, strict=True) if len(a)]
         self._before = now
         return float(torch.stack(moves).max()) if moves else 0.0
+
+
+def scale_rate(optimizer: Any, scheduler: Any, factor: float) -> None:
+    """Multiplies the learning rate from now on; a checkpoint keeps it."""
+    inner = getattr(scheduler, "scheduler", scheduler)
+    inner.base_lrs = [rate * factor for rate in inner.base_lrs]
+    for group in optimizer.param_groups:
+        group["lr"] *= factor
+        if "initial_lr" in group:
+            group["initial_lr"] *= factor
+    inner._last_lr = [group["lr"] for group in optimizer.param_groups]

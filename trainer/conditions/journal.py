@@ -9,7 +9,7 @@ from typing import Any
 
 from ..checkpoint import write_json
 from .check import Check
-from .finding import Finding
+from .monitors import Finding
 
 CHECKS, STATE, LOG = "checks.jsonl", "watch.json", "conditions.jsonl"
 
