@@ -14,6 +14,7 @@ Nothing heavy is imported until one of them is used.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from .trainer.config import TrainConfig
     from .trainer.result import TrainedModel
     from .trainer.train import train
-
-__version__ = "0.1.0"
 
 _HOME = {
     "AnlageError": "errors",
@@ -93,6 +92,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Imports a public name on first use, so that `import anlage` stays light."""
+    if name == "__version__":
+        return version("anlage")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

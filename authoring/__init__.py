@@ -1,1 +1,1 @@
-"""TODO."""
+"""What helps an author write: lint, problem codes, coverage, diff, try-outs, stories."""

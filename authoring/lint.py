@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..archetypes import vocabulary as cue
-from ..archetypes import vocabulary as failure_mode
+from ..archetypes import vocabulary
 from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
@@ -112,12 +111,14 @@ def _unused_vocabulary(read: _Read) -> Iterator[Problem]:
     used = {name for row in read.prompts for name in row.prompt.cues}
     for reading in read.readings:
         used |= set(reading.archetype.cues) if reading.archetype else set()
-    document = load_yaml(cue.PATH)
+    document = load_yaml(vocabulary.CUES)
     for name in load_cues():
         if name not in used:
             message = f"cue `{name}` is used by no archetype and no prompt"
             line = document.line((name,))
-            yield Problem("P040", "warning", str(cue.PATH), line, message, "use it, or remove it")
+            yield Problem(
+                "P040", "warning", str(vocabulary.CUES), line, message, "use it, or remove it"
+            )
 
 
 def _unguarded_modes(read: _Read) -> Iterator[Problem]:
@@ -128,11 +129,11 @@ def _unguarded_modes(read: _Read) -> Iterator[Problem]:
         "prompt": {row.prompt.failure_mode for row in read.prompts},
         "labelled pair": {row.answers.failure_mode for row in read.labelled},
     }
-    document = load_yaml(failure_mode.PATH)
+    document = load_yaml(vocabulary.FAILURE_MODES)
     for mode in load_failure_modes():
         for what, modes in have.items():
             if mode not in modes:
                 message = f"no {what} for the failure mode `{mode}`"
                 fix = f"write a {what}, or take the mode out of the vocabulary"
-                path = str(failure_mode.PATH)
+                path = str(vocabulary.FAILURE_MODES)
                 yield Problem("P041", "warning", path, document.line((mode,)), message, fix)

@@ -24,7 +24,7 @@ from anlage.constitution.compiler import compile_constitution
 FACTORS = (1, 2, 4, 8)
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
-    "anlage lint": [sys.executable, "-m", "anlage.cli.app", "lint"],
+    "anlage lint": [sys.executable, "-m", "anlage.cli", "lint"],
 }
 
 

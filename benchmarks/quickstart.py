@@ -27,7 +27,7 @@ AGAIN_S = 20
 
 def timed_run(config: Path) -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "anlage.cli.app", "run", str(config)], check=True)
+    subprocess.run([sys.executable, "-m", "anlage.cli", "run", str(config)], check=True)
     return time.perf_counter() - started
 
 

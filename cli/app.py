@@ -201,7 +201,14 @@ def critique(
 
 
 app.command()(doctor)
-register_groups(app)
+app.add_typer(cache, name="cache")
+critic.command()(injection)
+app.add_typer(critic, name="critic")
+for command in (confounds, review, package, push):
+    app.command()(command)
+app.add_typer(runs, name="runs")
+app.add_typer(stories, name="stories")
+app.add_typer(study, name="study")
 
 
 _ADVICE = {
@@ -240,24 +247,6 @@ def main() -> None:
 
 def _complain(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
-
-
-if __name__ == "__main__":
-    main()
-
-
-def register_groups(app: typer.Typer) -> None:
-    """Adds every command that has a module of its own."""
-    app.add_typer(cache, name="cache")
-    critic.command()(injection)
-    app.add_typer(critic, name="critic")
-    app.command()(confounds)
-    app.command()(review)
-    app.command()(package)
-    app.command()(push)
-    app.add_typer(runs, name="runs")
-    app.add_typer(stories, name="stories")
-    app.add_typer(study, name="study")
 
 
 def show_estimate(file: Path, console: Console) -> None:

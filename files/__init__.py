@@ -1,1 +1,1 @@
-"""TODO."""
+"""Safe YAML with lines, atomic writes, redaction, seeds."""

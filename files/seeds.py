@@ -1,4 +1,4 @@
-"""TODO."""
+"""Seeds that are derived from names, so that one step never shifts another."""
 
 from __future__ import annotations
 

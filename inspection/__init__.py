@@ -1,1 +1,1 @@
-"""TODO."""
+"""Looks at finished runs: trace, review, agreement, chat, compare, suites, registry."""

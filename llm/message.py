@@ -1,4 +1,4 @@
-"""TODO."""
+"""A message of a conversation, and how system prompts and instructions join it."""
 
 from __future__ import annotations
 

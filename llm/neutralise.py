@@ -1,4 +1,4 @@
-"""TODO."""
+"""Makes delimiters inside foreign text harmless before it is shown to a critic."""
 
 from __future__ import annotations
 

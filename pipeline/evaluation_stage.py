@@ -32,7 +32,7 @@ def evaluation_inputs(context: Context) -> dict[str, str]:
         "model": context.models.identity(context.config.model),
         "prompts": hash_prompts(evaluation_prompts(context.config)),
         "exemplars": hash_labelled(probe_pairs(context.config)),
-        "judge": hash_path(folder / "judge_weights.json"),
+        "judge": hash_path(folder / "judges" / "judge_weights.json"),
         "text": hash_path(folder / "held_out_text.txt"),
     }
 

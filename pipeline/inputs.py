@@ -1,4 +1,4 @@
-"""TODO."""
+"""What the stages read, and the hash of each."""
 
 from __future__ import annotations
 

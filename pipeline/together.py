@@ -1,4 +1,4 @@
-"""The training of a run in several processes: `accelerate launch ... -m anlage.cli.app train`."""
+"""The training of a run in several processes: `accelerate launch ... -m anlage.cli train`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Gives a trained model away: package, model card, push."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The kit every report is drawn with: HTML, style, plots."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Colours, markers and SVG for every plot."""
 
 from __future__ import annotations
 

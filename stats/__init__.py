@@ -1,1 +1,1 @@
-"""TODO."""
+"""Intervals, tests, seeds, bootstrap, equivalence, power."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The content-addressed store of calls, log-probabilities and evaluations."""

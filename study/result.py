@@ -1,4 +1,4 @@
-"""TODO."""
+"""The result of a study."""
 
 from __future__ import annotations
 

@@ -16,9 +16,7 @@ from typing import TypeVar
 
 import pytest
 import yaml
-from anlage.archetypes import reference
-from anlage.archetypes import vocabulary as cue
-from anlage.archetypes import vocabulary as failure_mode
+from anlage.archetypes import reference, vocabulary
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.authoring.lint import lint_library
@@ -45,8 +43,8 @@ ANSWERS = (LABELLED / "dependence.jsonl").read_text(encoding="utf-8").splitlines
 CONFIG = yaml.safe_load(resolved_text(RunConfig(name="fuzz")))
 CONSTITUTION = dump_constitution(compile_constitution(only=["guardian"])).encode()
 VOCABULARIES: list[tuple[bytes, Callable[[Path], object]]] = [
-    (cue.PATH.read_bytes(), cue.load_cues),
-    (failure_mode.PATH.read_bytes(), failure_mode.load_failure_modes),
+    (vocabulary.CUES.read_bytes(), vocabulary.load_cues),
+    (vocabulary.FAILURE_MODES.read_bytes(), vocabulary.load_failure_modes),
     (reference.PATH.read_bytes(), reference.load_references),
 ]
 

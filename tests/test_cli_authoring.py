@@ -145,7 +145,7 @@ def test_ctrl_c_says_that_nothing_is_lost() -> None:
 
 def test_a_folder_that_cannot_be_written_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "anlage.cli.app", "compile", "--out", "/proc/nowhere/x.yaml"],
+        [sys.executable, "-m", "anlage.cli", "compile", "--out", "/proc/nowhere/x.yaml"],
         capture_output=True,
         text=True,
         check=False,

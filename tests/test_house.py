@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tomllib
@@ -71,24 +72,54 @@ def test_files_and_functions_keep_their_size() -> None:
     assert long == {}
 
 
+ORDER = (
+    *("errors", "stats", "files", "store", "archetypes", "llm"),
+    *("constitution", "prompts", "critic", "evaluation", "preferences", "report"),
+    *("trainer", "authoring", "pipeline", "inspection", "release", "study", "cli"),
+)
+"""The folders of the package; a module imports from those before its own, and from its own."""
+
+
+def package_files() -> list[Path]:
+    """Every module of the package, at any depth."""
+    aside = {"tests", "benchmarks", "docs", "examples", "build", "dist"}
+    return [
+        path
+        for path in sorted(ROOT.rglob("*.py"))
+        if not any(
+            part.startswith(".") or part in aside for part in path.relative_to(ROOT).parts[:-1]
+        )
+    ]
+
+
+def imports_of(file: Path) -> list[tuple[int, str]]:
+    """Line and dotted module (relative to the package) of every relative import of a file."""
+    folder = file.relative_to(ROOT).parts[:-1]
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = [*folder[: len(folder) - node.level + 1], *(node.module or "").split(".")]
+        known = [part for part in base if part]
+        for alias in node.names:
+            inner = ROOT.joinpath(*known, alias.name)
+            is_module = inner.with_suffix(".py").exists() or inner.is_dir()
+            found.append((node.lineno, ".".join([*known, alias.name] if is_module else known)))
+    return found
+
+
 def test_imports_point_one_way() -> None:
-    order = [
-        "errors", "stats", "cache", "archetypes", "constitution", "prompts", "llm", "critic",
-        "evaluation", "preferences", "trainer", "pipeline", "study", "cli",
-    ]  # fmt: skip
     wrong = []
-    for place, name in enumerate(order):
-        folder = ROOT / name
-        files = sorted(folder.glob("*.py")) if folder.is_dir() else [ROOT / f"{name}.py"]
-        for file in files:
-            dots = ".." if folder.is_dir() else "."
-            for line in file.read_text().splitlines():
-                words = line.strip().split()
-                if len(words) < 2 or words[0] != "from" or not words[1].startswith(dots):
-                    continue
-                target = words[1].removeprefix(dots).split(".")[0]
-                if target in order[place + 1 :]:
-                    wrong.append(f"{file.relative_to(ROOT)}: {line.strip()}")
+    for file in package_files():
+        parts = file.relative_to(ROOT).parts
+        own = parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        assert own in ORDER, f"{file}: a folder that is not in the order of imports"
+        for line, target in imports_of(file):
+            top = target.split(".")[0]
+            if top not in ORDER or ORDER.index(top) > ORDER.index(own):
+                wrong.append(f"{file.relative_to(ROOT)}:{line}: imports {target or '__init__'}")
     assert wrong == []
 
 

@@ -121,7 +121,8 @@ def test_sampled_shares_match_the_probabilities_of_a_flat_row() -> None:
 
 def test_requests_store_and_script_load_without_torch() -> None:
     code = (
-        "import sys, anlage.store.store, anlage.llm.cached, anlage.llm.models, anlage.llm.local.embedded\n"
+        "import sys, anlage.store.store, anlage.llm.cached, anlage.llm.models\n"
+        "import anlage.llm.local.embedded\n"
         "print([m for m in ('torch', 'transformers', 'langchain', 'sklearn') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

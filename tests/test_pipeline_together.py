@@ -47,7 +47,7 @@ def test_two_processes_train_a_run_as_one_does(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(CPU)]
-    command += ["--main_process_port", str(port), "-m", "anlage.cli.app", "train", str(file)]
+    command += ["--main_process_port", str(port), "-m", "anlage.cli", "train", str(file)]
     done = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from anlage.archetypes import vocabulary as cue
-from anlage.archetypes import vocabulary as failure_mode
+from anlage.archetypes import vocabulary
 from anlage.archetypes.vocabulary import load_failure_modes
 from anlage.authoring import lint as library_linter
 from anlage.authoring.lint import lint_library
@@ -44,9 +43,9 @@ def test_a_cue_of_the_vocabulary_that_nothing_uses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cues.yaml"
-    path.write_text(cue.PATH.read_text(encoding="utf-8") + "full_moon: It is night.\n")
-    monkeypatch.setattr(cue, "PATH", path)
-    monkeypatch.setattr(library_linter, "load_cues", lambda: cue.load_cues(path))
+    path.write_text(vocabulary.CUES.read_text(encoding="utf-8") + "full_moon: It is night.\n")
+    monkeypatch.setattr(vocabulary, "CUES", path)
+    monkeypatch.setattr(library_linter, "load_cues", lambda: vocabulary.load_cues(path))
     (problem,) = [p for p in of(lint_library(), "P040") if "full_moon" in p.message]
     assert problem.file == str(path)
     assert problem.line == len(path.read_text().splitlines())
@@ -54,9 +53,9 @@ def test_a_cue_of_the_vocabulary_that_nothing_uses(
 
 def test_a_failure_mode_without_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "failure_modes.yaml"
-    known = failure_mode.PATH.read_text(encoding="utf-8")
+    known = vocabulary.FAILURE_MODES.read_text(encoding="utf-8")
     path.write_text(known + "boredom:\n  meaning: Yawns.\n  opposite: moralising\n")
-    monkeypatch.setattr(failure_mode, "PATH", path)
+    monkeypatch.setattr(vocabulary, "FAILURE_MODES", path)
     monkeypatch.setattr(library_linter, "load_failure_modes", lambda: load_failure_modes(path))
     found = [p for p in of(lint_library(), "P041") if "boredom" in p.message]
     assert [p.message.split(" for ")[0] for p in found] == [

@@ -208,7 +208,7 @@ def test_a_killed_study_leaves_nothing_at_work(tmp_path: Path) -> None:
 
     file = write(tmp_path, base=BASE | {"evaluation": {"sets": ["harm"], "limit": 30}})
     child = subprocess.Popen(
-        [sys.executable, "-m", "anlage.cli.app", "study", "run", str(file)],
+        [sys.executable, "-m", "anlage.cli", "study", "run", str(file)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -144,10 +144,8 @@ def lesson_rows(lessons: Sequence[Lesson], tokenizer: Any, max_length: int) -> R
     rows = []
     longest = 0
     for lesson in lessons:
-        asked = (
-            _lesson_ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
-        )
-        said = [*_lesson_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
+        asked = _ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
+        said = [*_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
         longest = max(longest, len(asked) + len(said))
         if len(asked) + len(said) <= max_length:
             rows.append({"input_ids": asked + said, "labels": [-100] * len(asked) + said})
@@ -163,7 +161,3 @@ def hash_lessons(lessons: Sequence[Lesson]) -> str:
     """SHA-256 (hex) over everything of the lessons that reaches the loss, in order."""
     parts = [[[asdict(m) for m in lesson.prompt], lesson.text] for lesson in lessons]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
-
-
-def _lesson_ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The plan of the learning rate: steps, warm-up, and whether a rate can move anything."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Objections to what an archetype says: claims, stereotypes, wording, contradictions."""

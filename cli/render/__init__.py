@@ -1,1 +1,1 @@
-"""TODO."""
+"""Every text and table that a command prints."""

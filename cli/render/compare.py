@@ -1,4 +1,4 @@
-"""TODO."""
+"""The comparison of two evaluations as text."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Who decides what an answer is: the refusal judge, incoherence, off topic, a language model."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Suites in words: values, changes, what moved."""
 
 from __future__ import annotations
 

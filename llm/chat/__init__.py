@@ -1,1 +1,1 @@
-"""TODO."""
+"""Any LangChain chat model behind the `Model` protocol."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""A transformers model on this machine behind the `Model` protocol."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Four ways to make a preference pair, interchangeable under one budget."""

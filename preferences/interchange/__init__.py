@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pairs in the formats of other projects."""

@@ -17,7 +17,7 @@ from .sections import judge_html, labels_line, limits, pairs_html, results_html,
 from .suites import suites_sections
 
 REPORT = "60_report.html"
-_TEMPLATE = Path(__file__).parent / "report.html"
+_TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def write_report(run_dir: Path) -> Path:

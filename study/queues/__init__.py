@@ -1,1 +1,1 @@
-"""TODO."""
+"""Runs the arms: processes on this machine, or Ray."""

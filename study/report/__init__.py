@@ -1,1 +1,1 @@
-"""TODO."""
+"""The report of a study."""

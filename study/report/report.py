@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -118,7 +119,5 @@ def _matrix_sections(study: StudyResult) -> list[str]:
 
 
 def _methods(study: StudyResult) -> str:
-    from ... import __version__
-
-    written = methods_paragraph(study.design, __version__)
+    written = methods_paragraph(study.design, version("anlage"))
     return paragraph(written) + bullets(cited(written))

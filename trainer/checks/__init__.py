@@ -1,1 +1,1 @@
-"""TODO."""
+"""What is checked before a training costs anything."""
