@@ -127,7 +127,7 @@ def test_no_test_leaves_a_terminal_width_behind() -> None:
     """Setting a console's width and undoing it fixes the width for all tests after it."""
     found = [
         path.name
-        for path in Path(__file__).parent.glob("test_*.py")
+        for path in Path(__file__).parent.rglob("test_*.py")
         if path.name != "test_house.py" and 'console, "width"' in path.read_text(encoding="utf-8")
     ]
     assert not found, f"use monkeypatch.setenv('COLUMNS', ...) in {found}"
