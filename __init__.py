@@ -13,81 +13,63 @@ Nothing heavy is imported until one of them is used.
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .constitution.compiler import compile_constitution
-    from .constitution.principle import Constitution, Principle
-    from .critic.critic import Critic
-    from .errors import AnlageError
-    from .evaluation.evaluate import evaluate
-    from .evaluation.result import Evaluation
-    from .llm.models import load_model
-    from .pipeline.config import RunConfig
-    from .pipeline.run import Run, run
-    from .preferences.build import build_pairs
-    from .preferences.dataset import Pairs
-    from .preferences.pair import Pair
-    from .preferences.settings import PairSettings
-    from .prompts.loader import load_prompts
-    from .prompts.prompt import Prompt
-    from .study.result import StudyResult
-    from .study.study import Study
-    from .trainer.config import TrainConfig
-    from .trainer.result import TrainedModel
-    from .trainer.train import train
+    from .constitution.compiler import compile_constitution as compile_constitution
+    from .constitution.principle import Constitution as Constitution
+    from .constitution.principle import Principle as Principle
+    from .critic.critic import Critic as Critic
+    from .critic.reward import reward_dataset as reward_dataset
+    from .errors import AnlageError as AnlageError
+    from .errors import Problem as Problem
+    from .evaluation.evaluate import evaluate as evaluate
+    from .evaluation.judges.refusal_judge import RefusalJudge as RefusalJudge
+    from .evaluation.result import Evaluation as Evaluation
+    from .evaluation.suites.plan import Wish as Wish
+    from .evaluation.suites.plan import load_wishes as load_wishes
+    from .evaluation.suites.run import evaluate_suites as evaluate_suites
+    from .llm.cached import CachedModel as CachedModel
+    from .llm.models import load_model as load_model
+    from .llm.request import Model as Model
+    from .llm.scripted import ScriptedModel as ScriptedModel
+    from .pipeline.config import RunConfig as RunConfig
+    from .pipeline.run import Run as Run
+    from .pipeline.run import run as run
+    from .preferences.build import build_pairs as build_pairs
+    from .preferences.dataset import Pairs as Pairs
+    from .preferences.pair import Pair as Pair
+    from .preferences.settings import PairSettings as PairSettings
+    from .prompts.labelled import shipped_pairs as shipped_pairs
+    from .prompts.loader import load_prompts as load_prompts
+    from .prompts.prompt import Prompt as Prompt
+    from .store.store import Store as Store
+    from .study.result import StudyResult as StudyResult
+    from .study.study import Study as Study
+    from .trainer.config import TrainConfig as TrainConfig
+    from .trainer.result import TrainedModel as TrainedModel
+    from .trainer.soft_dpo import SoftDPOTrainer as SoftDPOTrainer
+    from .trainer.train import train as train
 
-_HOME = {
-    "AnlageError": "errors",
-    "Constitution": "constitution.principle",
-    "Critic": "critic.critic",
-    "Evaluation": "evaluation.result",
-    "Pair": "preferences.pair",
-    "PairSettings": "preferences.settings",
-    "Pairs": "preferences.dataset",
-    "Principle": "constitution.principle",
-    "Prompt": "prompts.prompt",
-    "Run": "pipeline.run",
-    "RunConfig": "pipeline.config",
-    "Study": "study.study",
-    "StudyResult": "study.result",
-    "TrainConfig": "trainer.config",
-    "TrainedModel": "trainer.result",
-    "build_pairs": "preferences.build",
-    "compile_constitution": "constitution.compiler",
-    "evaluate": "evaluation.evaluate",
-    "load_model": "llm.models",
-    "load_prompts": "prompts.loader",
-    "run": "pipeline.run",
-    "train": "trainer.train",
-}
 
-__all__ = [
-    "AnlageError",
-    "Constitution",
-    "Critic",
-    "Evaluation",
-    "Pair",
-    "PairSettings",
-    "Pairs",
-    "Principle",
-    "Prompt",
-    "Run",
-    "RunConfig",
-    "Study",
-    "StudyResult",
-    "TrainConfig",
-    "TrainedModel",
-    "build_pairs",
-    "compile_constitution",
-    "evaluate",
-    "load_model",
-    "load_prompts",
-    "run",
-    "train",
-]
+def _public_names() -> dict[str, str]:
+    """Each public name and the module it lives in, read from the one list above."""
+    tree = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    return {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+_HOME = _public_names()
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from anlage import compile_constitution
-from anlage.constitution.principle import Principle
+from anlage import Principle, compile_constitution
 
 FOLDER = Path(__file__).parent / "texts"
 SEPARATOR = "<|endoftext|>"
