@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import anlage
@@ -58,18 +59,60 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         anlage.trian  # noqa: B018
 
 
-def test_files_and_functions_keep_their_size() -> None:
-    """A habit, so with a margin: nothing over 260 lines except data, tests aside."""
+def test_files_keep_their_size() -> None:
     long = {
         str(path.relative_to(ROOT)): count
-        for path in ROOT.rglob("*.py")
-        if not any(
-            part.startswith(".") or part in {"tests", "build"}
-            for part in path.relative_to(ROOT).parts
-        )
-        and (count := len(path.read_text().splitlines())) > 260
+        for path in package_files()
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def test_functions_keep_their_size() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": count
+        for path in package_files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (count := (node.end_lineno or node.lineno) - node.lineno + 1) > 50
+    }
+    assert long == {}
+
+
+def test_no_folder_is_crowded() -> None:
+    count = Counter(path.parent for path in package_files())
+    assert {str(folder): n for folder, n in count.items() if n > 30} == {}
+
+
+def test_only_two_modules_stand_at_the_root() -> None:
+    at_root = {path.name for path in package_files() if path.parent == ROOT}
+    assert at_root == {"__init__.py", "errors.py"}
+
+
+def test_public_names_can_be_learnt() -> None:
+    assert len(anlage.__all__) <= 40
+
+
+SEAMS: dict[str, str] = {}
+"""Small modules with one importer that stay a file of their own, and why."""
+
+
+def test_no_splinters() -> None:
+    """A module under 60 lines with one importer belongs into it, unless it is a seam."""
+    importers: dict[str, set[Path]] = {}
+    for file in package_files():
+        for _, target in imports_of(file):
+            importers.setdefault(target, set()).add(file)
+    found = {}
+    for file in package_files():
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        used = importers.get(name, set())
+        if lines < 60 and len(used) == 1 and file.name != "__init__.py":
+            found[name] = f"{lines} lines, used by {next(iter(used)).relative_to(ROOT)}"
+    assert len(SEAMS) <= 15
+    assert {name: why for name, why in found.items() if name not in SEAMS} == {}
+    assert set(SEAMS) <= set(found), "a seam that is none any more"
 
 
 ORDER = (
