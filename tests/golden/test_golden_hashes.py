@@ -11,42 +11,42 @@ from typing import Any, get_args
 import anlage
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.archetypes.schema import Archetype
-from anlage.cache import KINDS, Store
+from anlage.archetypes.vocabulary import opposite
+from anlage.authoring.problem_code import load_problem_codes
+from anlage.constitution.compiler import TEMPLATES as PRINCIPLE_TEMPLATES
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.principle import Constitution, Openings, Principle, Provenance
-from anlage.constitution.request_text import TEMPLATES as PRINCIPLE_TEMPLATES
 from anlage.constitution.shuffle import shuffled
 from anlage.constitution.yaml_form import dump_constitution
-from anlage.critic.labelled_sample import balanced_sample
-from anlage.critic.routing import derive_seed, opposite, panel, route
+from anlage.critic.routing import panel, route
 from anlage.evaluation.probe import item_id
 from anlage.evaluation.suites.item import ChoiceItem, PromptItem
 from anlage.evaluation.suites.load import LoadedSuite, load_items
 from anlage.evaluation.suites.registry import shipped_suites
 from anlage.evaluation.suites.suite import Suite
-from anlage.llm.batching import families_of, plan_batches
+from anlage.files.seeds import derive_seed
+from anlage.llm.batching import families_of, length_of, lengths_together, plan_batches
 from anlage.llm.cached import score_key
-from anlage.llm.lengths import length_of, lengths_together
+from anlage.llm.message import Message
 from anlage.llm.request import Completion, Request, Score, Usage
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig, resolved_text
+from anlage.pipeline.inputs import hash_data, hash_labelled, hash_prompts
 from anlage.pipeline.manifest import stage_key
-from anlage.pipeline.stage import hash_data, hash_labelled, hash_prompts
 from anlage.pipeline.stages import STAGE_NAMES, stages_for
 from anlage.preferences.pair import Pair
-from anlage.problem_code import load_problem_codes
-from anlage.prompts.labelled import LabelledAnswers, load_labelled
+from anlage.prompts.labelled import LabelledAnswers, balanced_sample, load_labelled
 from anlage.prompts.lesson import Lesson
 from anlage.prompts.lessons import load_lessons
 from anlage.prompts.loader import load_prompts
-from anlage.prompts.prompt import Message, Prompt
+from anlage.prompts.prompt import Prompt
 from anlage.prompts.template import TEMPLATES
+from anlage.store.store import KINDS, Store
 from anlage.study.spec import StudySpec
-from anlage.trainer.lesson_rows import hash_lessons
-from anlage.trainer.rows import hash_pairs
+from anlage.trainer.rows import hash_lessons, hash_pairs
 from pydantic import BaseModel
 
-from ..helpers_training import make_pairs
+from ..helpers.training import make_pairs
 from .golden import run_config, same_json, sha
 
 REQUEST = Request(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from anlage.cli import app
+from anlage.cli.app import app
 from typer.testing import CliRunner
 
 from .golden import same_text

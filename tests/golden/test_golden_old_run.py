@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anlage.cache import KINDS, Store
+from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig
-from anlage.pipeline.files import write_json
 from anlage.pipeline.manifest import Manifest
-from anlage.pipeline.report import write_report
 from anlage.pipeline.run import run
+from anlage.report.run.report import write_report
+from anlage.store.store import KINDS, Store
 
-from ..helpers_tiny_model import make_tiny_model
+from ..helpers.tiny_model import make_tiny_model
 from .golden import ARCHIVE, WRITE, run_config, unpack, workplace
 
 RUN = Path("runs/tiny")

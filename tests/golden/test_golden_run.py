@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anlage.cache import KINDS, Store
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.progress import StageProgress
@@ -17,6 +16,7 @@ from anlage.pipeline.run_directory import RunDirectory
 from anlage.pipeline.stage import Context
 from anlage.pipeline.stages import stages_for
 from anlage.pipeline.used_keys import open_store, read_used_keys
+from anlage.store.store import KINDS, Store
 from rich.console import Console
 
 from .golden import normalised, run_config, same_json, same_text, sha, unpack, workplace

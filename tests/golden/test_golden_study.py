@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from anlage.cli.render.study_plan import plan_text
 from anlage.pipeline.config import resolved_text
 from anlage.pipeline.run import run
-from anlage.study.frozen_plan import declared, freeze
-from anlage.study.plan_text import plan_text
-from anlage.study.sharing import LAST_STAGE, jobs_of, keys_of
+from anlage.study.planning.frozen_plan import declared, freeze
+from anlage.study.planning.sharing import LAST_STAGE, jobs_of, keys_of
 from anlage.study.study import Study
 from rich.console import Console
 

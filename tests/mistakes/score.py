@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 import typer.main
 import yaml
-from anlage.cli import main
+from anlage.cli.app import main
 
 HERE: Final = Path(__file__).parent
 DESK: Final = HERE / "desk"
