@@ -22,10 +22,8 @@ def test_every_package_folder_is_listed() -> None:
     )
     found = {
         ".".join(("anlage", *path.parent.relative_to(ROOT).parts))
-        for path in ROOT.rglob("__init__.py")
-        if not any(
-            part.startswith((".", "build", "tests")) for part in path.relative_to(ROOT).parts
-        )
+        for path in package_files()
+        if path.name == "__init__.py"
     }
     assert found == listed
 
@@ -69,14 +67,22 @@ def test_files_keep_their_size() -> None:
 
 
 def test_functions_keep_their_size() -> None:
+    """At most 50 lines, the docstring not counted: arguments explained are no complexity."""
     long = {
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": count
         for path in package_files()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (count := (node.end_lineno or node.lineno) - node.lineno + 1) > 50
+        and (count := _lines_of(node)) > 50
     }
     assert long == {}
+
+
+def _lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = function.body[0]
+    explained = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if explained else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
 
 
 def test_no_folder_is_crowded() -> None:

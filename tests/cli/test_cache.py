@@ -30,11 +30,11 @@ from ..helpers.tiny_model import make_tiny_model
 DAY = 86400
 TASKS = """
 import asyncio, json, sys
-from anlage.cache import Store
+from anlage.store.store import Store
 from anlage.llm.cached import CachedModel
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
+from anlage.llm.message import Message
 
 inner = ScriptedModel(batch_size=4)
 model = CachedModel(inner, Store(sys.argv[1]))

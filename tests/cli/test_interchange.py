@@ -133,7 +133,7 @@ def test_neither_command_loads_torch_or_langchain(tmp_path: Path) -> None:
     source = write_json(tmp_path / "rules.json", LANGCHAIN)
     code = f"""
 import sys
-from anlage.cli import app
+from anlage.cli.app import app
 for arguments in (
     ["import", {str(source)!r}, "--out", {str(tmp_path / "a")!r}],
     ["export", "recipe", "--path", {GUARDIAN!r}, "--out", {str(tmp_path / "b.json")!r}],

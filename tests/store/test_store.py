@@ -14,7 +14,7 @@ from anlage.store.store import Store
 
 WRITER = """
 import sys
-from anlage.cache import Store
+from anlage.store.store import Store
 with Store(sys.argv[1]) as store:
     for number in range(40):
         store.put_many("call", {f"{sys.argv[2]}-{number}": number, f"both-{number}": sys.argv[2]})

@@ -18,7 +18,7 @@ from anlage.evaluation.judges.fit import Example, fit, fit_pipeline, load_exampl
 from anlage.evaluation.judges.plain_refusal import is_plain_refusal
 from anlage.evaluation.judges.refusal_judge import WEIGHTS, RefusalJudge
 
-PACKAGE = Path(judge_fit.__file__).resolve().parents[1]
+PACKAGE = Path(judge_fit.__file__).resolve().parents[2]
 LIBRARY = PACKAGE / "archetypes" / "library"
 
 
@@ -191,8 +191,8 @@ def test_judge_shares_no_four_words_with_any_opening(examples: list[Example]) ->
         for gram in four_grams(example.answer) & openings.keys()
     }
     assert not shared
-    for name in ("judge.py", "judge_features.py"):
-        source = (PACKAGE / "evaluation" / name).read_text(encoding="utf-8")
+    for name in ("refusal_judge.py", "features.py"):
+        source = (PACKAGE / "evaluation" / "judges" / name).read_text(encoding="utf-8")
         assert not four_grams(source) & openings.keys()
 
 
@@ -229,7 +229,7 @@ def test_broken_weights_are_one_clear_error(
         path.write_text(content)
     with pytest.raises(ConfigurationError, match=message) as caught:
         RefusalJudge.load(path)
-    assert "judge_fit" in str(caught.value)
+    assert "judges.fit" in str(caught.value)
 
 
 def test_bad_examples_are_all_reported(tmp_path: Path) -> None:

@@ -282,12 +282,12 @@ def test_every_request_ends_once_and_no_stored_call_is_paid_again(tmp_path: Path
 
 CHILD = """
 import asyncio, sys
-from anlage.cache import Store
+from anlage.store.store import Store
 from anlage.llm.cached import CachedModel
 from anlage.llm.models import load_model
-from anlage.llm.chat_settings import ChatSettings
+from anlage.llm.chat.settings import ChatSettings
 from anlage.llm.request import Request
-from anlage.prompts.prompt import Message
+from anlage.llm.message import Message
 model = load_model(sys.argv[1], chat=ChatSettings(in_flight=8))
 requests = [Request(messages=(Message("user", f"q{n}"),)) for n in range(200)]
 asyncio.run(CachedModel(model, Store(sys.argv[2])).complete(requests))
