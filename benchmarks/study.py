@@ -66,8 +66,8 @@ def sharing(folder: Path) -> None:
     from anlage.study.planning.sharing import LAST_STAGE
     from anlage.study.study import Study
 
-    from tests.helpers_study import write_study
-    from tests.helpers_tiny_model import make_tiny_model
+    from tests.helpers.study import write_study
+    from tests.helpers.tiny_model import make_tiny_model
 
     model = make_tiny_model(folder / "model")
     arms = {f"beta-{i}": {"training.beta": 0.1 * (i + 1)} for i in range(7)}
