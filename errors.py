@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 Severity = Literal["error", "warning", "info"]
 
@@ -64,6 +65,21 @@ class ConfigurationError(AnlageError, ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(self.problems)  # picklable: args rebuild the object
+
+    @classmethod
+    def one(
+        cls, code: str, where: str | Path, message: str, fix: str = "", *, line: int = 0
+    ) -> Self:
+        """An error that carries a single problem.
+
+        Args:
+            code: Stable short code such as `A003`.
+            where: The file, option or name it is about.
+            message: What is wrong, with the offending value.
+            fix: What to do; empty only where the message already says it.
+            line: 1-based line, or 0 where the whole of it is meant.
+        """
+        return cls([Problem(code, "error", str(where), line, message, fix)])
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

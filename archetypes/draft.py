@@ -42,10 +42,12 @@ def new_archetype(name: str, folder: Path | str = ".") -> Path:
     folder = Path(folder)
     if not identifier or len(identifier) > 60:
         fix = "use letters a to z, at most 60 of them"
-        raise _fail("X002", name, f"no id can be made from the name {name!r}", fix)
+        raise ConfigurationError.one("X002", name, f"no id can be made from the name {name!r}", fix)
     if (LIBRARY / f"{identifier}.yaml").exists() and folder.resolve() != LIBRARY:
         fix = f"choose another name; `anlage show {identifier}` shows the shipped one"
-        raise _fail("X002", name, f"the library has an archetype `{identifier}`", fix)
+        raise ConfigurationError.one(
+            "X002", name, f"the library has an archetype `{identifier}`", fix
+        )
     target = folder / f"{identifier}.yaml"
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         id=_quoted(identifier),
@@ -68,10 +70,10 @@ def write_new(target: Path, text: str) -> Path:
             stream.write(text)
     except FileExistsError:
         fix = "nothing is overwritten; choose another name or folder"
-        raise _fail("X002", str(target), "the file exists already", fix) from None
+        raise ConfigurationError.one("X002", target, "the file exists already", fix) from None
     except OSError as error:
         message = f"cannot be written: {error.strerror or error}"
-        raise _fail("X002", str(target), message, "choose another folder") from None
+        raise ConfigurationError.one("X002", target, message, "choose another folder") from None
     return target
 
 
@@ -84,10 +86,6 @@ def _yaml_name(name: str) -> str:
 def _quoted(word: str) -> str:
     """In quotes where YAML would read a truth value or nothing: No, Yes, On, Null."""
     return f'"{word}"' if word.lower() in _NOT_TEXT else word
-
-
-def _fail(code: str, file: str, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem(code, "error", file, 0, message, fix)])
 
 
 _EMPTY = "has 0 of the"

@@ -124,7 +124,7 @@ def read_archetypes(path: Path | str = LIBRARY) -> tuple[list[Reading], list[Pro
 
 def _files(path: Path) -> list[Path]:
     def fail(message: str, fix: str) -> ArchetypeError:
-        return ArchetypeError([Problem("A000", "error", str(path), 0, message, fix)])
+        return ArchetypeError.one("A000", path, message, fix)
 
     try:
         if path.is_dir():

@@ -125,11 +125,6 @@ class Openings(_Part):
         lists = self.excess if pole == "excess" else self.deficit
         return (*lists.get(mode, ()), *lists.get(ANY_MODE, ()))
 
-    def texts(self) -> tuple[str, ...]:
-        """Every opening, failing and good, in file order."""
-        groups = (self.excess, self.deficit, self.integrated)
-        return tuple(text for group in groups for texts in group.values() for text in texts)
-
 
 class Exemplar(_Part):
     """A labelled answer pair; never trained on. Used to calibrate critics and to probe models."""
@@ -224,11 +219,6 @@ class Archetype(_Part):
         if self._source is None:
             raise ValueError(f"archetype {self.id!r} was not read from a file")
         return self._source
-
-    def opening_texts(self) -> tuple[str, ...]:
-        """Every opening in the file, failing and good, for overlap checks."""
-        own = (text for principle in self.principles for text in principle.openings or ())
-        return (*self.openings.texts(), *own)
 
     def pole_of(self, mode: str) -> Pole:
         """The pole this archetype maps a failure mode to.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from .coverage import SPLITS, Coverage
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ def draw_coverage(found: Coverage, path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         message = f"no picture can be written as {path.suffix or 'a file without suffix'}"
-        raise _fail(path, message, f"end the name with {', '.join(SUFFIXES)}")
+        raise ConfigurationError.one(
+            "X004", path, message, f"end the name with {', '.join(SUFFIXES)}"
+        )
     if not path.parent.is_dir():
-        raise _fail(path, "the folder does not exist", "make it first")
+        raise ConfigurationError.one("X004", path, "the folder does not exist", "make it first")
     # Here, because it takes a second and only this needs it.
     import matplotlib
     from matplotlib.figure import Figure
@@ -104,7 +106,3 @@ def _shade(axes: Axes, shades: Sequence[Sequence[float]], columns: int) -> None:
     axes.set_yticks([y - 0.5 for y in range(1, len(shades))], minor=True)
     axes.grid(which="minor", color="lightgrey", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
-
-
-def _fail(path: Path, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem("X004", "error", str(path), 0, message, fix)])

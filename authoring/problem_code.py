@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from ..files.yaml_file import load_yaml
 
 PATH = Path(__file__).with_name("problem_codes.yaml")
@@ -55,6 +55,5 @@ def explain(code: str) -> ProblemCode:
     if found is None:
         near = difflib.get_close_matches(code.strip().upper(), known, n=3, cutoff=0.5)
         fix = f"codes like it: {', '.join(near)}" if near else "copy it from a line of the linter"
-        problem = Problem("X001", "error", "--explain", 0, f"no problem code {code!r}", fix)
-        raise ConfigurationError([problem])
+        raise ConfigurationError.one("X001", "--explain", f"no problem code {code!r}", fix)
     return found

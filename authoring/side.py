@@ -14,7 +14,7 @@ from ..archetypes.schema import Archetype
 from ..constitution.compiler import constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.yaml_form import load_constitution
-from ..errors import ArchetypeError, ConfigurationError, Problem
+from ..errors import ArchetypeError, ConfigurationError
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
 
@@ -88,7 +88,9 @@ def _is_compiled(path: Path) -> bool:
 def _from_git(revision: str, path: str, folder: Path) -> Side:
     spec = f"{revision}:{path}"
     if not revision or revision.startswith("-"):
-        raise _fail(spec, f"{revision!r} is no git revision", "write REVISION:PATH, e.g. HEAD~1:.")
+        raise ConfigurationError.one(
+            "X003", spec, f"{revision!r} is no git revision", "write REVISION:PATH, e.g. HEAD~1:."
+        )
     is_folder = _git(folder, spec, "cat-file", "-t", spec).strip() == b"tree"
     stem = path.rstrip("/") if is_folder else path.rpartition("/")[0]
     tree = f"{revision}:{stem}/" if stem else f"{revision}:"
@@ -124,13 +126,13 @@ def _git(folder: Path, spec: str, *arguments: str) -> bytes:
             check=False,
         )
     except OSError as error:
-        raise _fail(spec, f"git cannot be run: {error.strerror}", "install git") from None
+        raise ConfigurationError.one(
+            "X003", spec, f"git cannot be run: {error.strerror}", "install git"
+        ) from None
     if done.returncode:
         first = done.stderr.decode("utf-8", "replace").strip().splitlines()[:1]
         reason = first[0].removeprefix("fatal: ") if first else "git failed"
-        raise _fail(spec, reason, "check the revision, and the path from the repository's root")
+        raise ConfigurationError.one(
+            "X003", spec, reason, "check the revision, and the path from the repository's root"
+        )
     return done.stdout
-
-
-def _fail(spec: str, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem("X003", "error", spec, 0, message, fix)])

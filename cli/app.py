@@ -17,7 +17,7 @@ from rich.text import Text
 from ..archetypes.loader import LIBRARY
 from ..constitution.compiler import compile_constitution
 from ..constitution.yaml_form import dump_constitution
-from ..errors import AnlageError, ConfigurationError, Problem
+from ..errors import AnlageError, ConfigurationError
 from ..files.write import write_atomically
 from ..llm.local.embedded import EMBEDDED
 from .authoring import register
@@ -192,9 +192,7 @@ def critique(
     if not chosen:
         known = ", ".join(p.id.split("/")[1] for p in constitution)
         fix = f"use one of: {known}"
-        raise ConfigurationError(
-            [Problem("C010", "error", archetype, 0, f"no principle {principle!r}", fix)]
-        )
+        raise ConfigurationError.one("C010", archetype, f"no principle {principle!r}", fix)
     with console.status("asking the model"):
         found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
     console.print(loop_text(found))

@@ -15,7 +15,7 @@ from ..authoring.coverage_picture import draw_coverage
 from ..authoring.diff import diff as diff_sides
 from ..authoring.side import load_revision, load_side
 from ..constitution.compiler import compile_constitution
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from ..files.validation import suggestion
 from .interchange import export_command, import_command
 from .refine import refine
@@ -112,4 +112,4 @@ def _print(text: RenderableType) -> None:
 
 def _unknown(code: str, what: str, name: str, known: list[str]) -> ConfigurationError:
     fix = suggestion(name, known)
-    return ConfigurationError([Problem(code, "error", name, 0, f"no {what} `{name}`", fix)])
+    return ConfigurationError.one(code, name, f"no {what} `{name}`", fix)

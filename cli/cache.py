@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from ..store.contents import find, select, totals
 from ..store.store import KINDS, Entry, Store
 
@@ -26,6 +27,7 @@ Model = Annotated[str | None, typer.Option(help="Part of the model's fingerprint
 _RUNS = Path("runs")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
+_mistake = partial(ConfigurationError.one, "S002")
 
 
 @app.command()
@@ -176,10 +178,6 @@ def _age(text: str) -> int:
     if found is None:
         raise _mistake("--older-than", f"{text!r} is no age", "write it like 12h, 30d or 8w")
     return int(found.group(1)) * _UNITS[found.group(2)]
-
-
-def _mistake(where: str, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem("S002", "error", where, 0, message, fix)])
 
 
 def _when(second: int) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from ..evaluation.measure import TARGETS
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def compare(
 
         if not isinstance(first, ModelOutcomes) or not isinstance(second, ModelOutcomes):
             message, fix = "gates need evaluations of suites", "compare files of `--json`"
-            raise ConfigurationError([Problem("E011", "error", before, 0, message, fix)])
+            raise ConfigurationError.one("E011", before, message, fix)
         from ..evaluation.suites.gates import check_gates
         from .render.suites import gates_table
 
@@ -116,7 +116,7 @@ def _show(result: SuiteEvaluation, against: str, targets: str, bounds: Gates | N
     names = [model.name for model in result.models]
     if against and against not in names:
         message, fix = f"no model {against!r} to compare with", f"name one of: {', '.join(names)}"
-        raise ConfigurationError([Problem("E011", "error", "--baseline", 0, message, fix)])
+        raise ConfigurationError.one("E011", "--baseline", message, fix)
     console.print(suites_report(result, baseline=against or None, targets=_split(targets)))
     if bounds is None:
         return
@@ -161,10 +161,10 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
     if target is None or not (is_run(target) or target.suffix in (".yaml", ".yml")):
         fix = "give --suites NAME,NAME or --profile quick; `anlage evaluate --list` shows them"
         message = "nothing says what to measure"
-        raise ConfigurationError([Problem("E011", "error", "evaluate", 0, message, fix)])
+        raise ConfigurationError.one("E011", "evaluate", message, fix)
     if split == "test" and again:
         fix = "leave --again out; the test twins are measured anew each time"
-        raise ConfigurationError([Problem("X006", "error", "--again", 0, "is for dev only", fix)])
+        raise ConfigurationError.one("X006", "--again", "is for dev only", fix)
     from .render.evaluation import evaluation_report
 
     file = target / "config.yaml" if target.is_dir() else target

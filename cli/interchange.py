@@ -15,7 +15,7 @@ from ..constitution.interchange.draft import draft_archetype, draft_id, lost_lin
 from ..constitution.interchange.formats import ANNOTATED_PAIRS, FORMATS, detect, export, get_format
 from ..constitution.interchange.json_text import dump, parse_json, read_source
 from ..constitution.principle import Constitution
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 
 console = Console(stderr=True)
 _NAMES = ", ".join([*FORMATS, ANNOTATED_PAIRS])
@@ -87,7 +87,7 @@ def _draft_file(out: Path, source: Path) -> Path:
     if out.suffix in {".json", ".jsonl", ".txt", ".md"}:
         message = f"an archetype draft is YAML, not {out.suffix}"
         fix = "give a folder or a name that ends in .yaml"
-        raise ConfigurationError([Problem("I002", "error", str(out), 0, message, fix)])
+        raise ConfigurationError.one("I002", out, message, fix)
     name = draft_id(source.stem)
     if (LIBRARY / f"{name}.yaml").exists():
         name += "_imported"
@@ -105,7 +105,7 @@ def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, lis
     if pairs is None:
         fix = "add `--pairs RUN/30_pairs.jsonl`"
         message = "annotated pairs hold comparisons, and none were given"
-        raise ConfigurationError([Problem("I003", "error", "export icai", 0, message, fix)])
+        raise ConfigurationError.one("I003", "export icai", message, fix)
     loaded = Pairs.load(pairs)
     data, lost = to_annotated_pairs(loaded, constitution.principles, name=pairs.stem)
     return dump(data), lost

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 
 
 def confounds(
@@ -28,7 +28,7 @@ def confounds(
     if (balance is None) != (out is None):
         fix = "give both: --balance drop --out balanced.jsonl"
         message = "--balance and --out belong together"
-        raise ConfigurationError([Problem("D050", "error", "confounds", 0, message, fix)])
+        raise ConfigurationError.one("D050", "confounds", message, fix)
     console = Console()
     pairs = Pairs.load(file)
     console.print(_table(measure(pairs), str(file)))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ..inspection.review import Review
@@ -34,7 +34,7 @@ def review(
     if (out is None) == (read is None):
         fix = "give one of them: --out sheet.csv to begin, --read sheet.csv when it is filled"
         message = "--out and --read are two steps"
-        raise ConfigurationError([Problem("D030", "error", "review", 0, message, fix)])
+        raise ConfigurationError.one("D030", "review", message, fix)
     run = RunDirectory(run_dir)
     if out is not None:
         rows = export_sheet(run, out, limit=limit, seed=seed)

@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictInt
 
 Pole = Literal["excess", "deficit"]
 
@@ -23,7 +25,7 @@ class Provenance:
     """
 
     file: str
-    line: int
+    line: Annotated[StrictInt, Field(ge=0)]
     references: tuple[str, ...]
 
 
@@ -49,6 +51,8 @@ class Openings:
 class Principle:
     """One rule a critic applies, traceable to a line of YAML.
 
+    What a field may hold is checked where a file is read, not where one is built.
+
     Attributes:
         id: Full id, `archetype/slug`.
         archetype: Id of the archetype it was written in.
@@ -68,7 +72,7 @@ class Principle:
         provenance: File, line and references.
     """
 
-    id: str
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z_]*/[a-z][a-z0-9-]*$")]
     archetype: str
     failure_mode: str
     pole: Pole
@@ -80,8 +84,8 @@ class Principle:
     compare: str
     cues: tuple[str, ...]
     openings: Openings
-    weight: float
-    precedence: int
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+    precedence: Annotated[StrictInt, Field(ge=0)]
     provenance: Provenance
 
     def content(self) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import ConfigurationError, Problem
@@ -14,7 +14,7 @@ from ..files.validation import suggestion, validation_problems
 from ..files.yaml_builder import read_plain
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
-from .principle import Constitution, Openings, Pole, Principle, Provenance
+from .principle import Constitution, Principle
 
 DEFAULT = Path(__file__).with_name("default.yaml")
 """The shipped library, compiled."""
@@ -27,44 +27,13 @@ _MAX_BYTES = 8_000_000
 _LINE_BREAKS = frozenset("\x85\u2028\u2029")
 
 
-class _Part(BaseModel):
+class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-class _Provenance(_Part):
-    file: str
-    line: Annotated[StrictInt, Field(ge=0)]
-    references: tuple[str, ...]
-
-
-class _Openings(_Part):
-    failing: tuple[str, ...]
-    good: tuple[str, ...]
-
-
-class _Principle(_Part):
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z_]*/[a-z][a-z0-9-]*$")]
-    archetype: str
-    failure_mode: str
-    pole: Pole
-    situation: str
-    statement: str
-    negative: str
-    critique: str
-    revise: str
-    compare: str
-    cues: tuple[str, ...]
-    openings: _Openings
-    weight: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-    precedence: Annotated[StrictInt, Field(ge=0)]
-    provenance: _Provenance
-
-
-class _File(_Part):
     version: Literal[1]
     hash: str
     sources: dict[str, str]
-    principles: Annotated[tuple[_Principle, ...], Field(min_length=1)]
+    principles: Annotated[tuple[Principle, ...], Field(min_length=1)]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -125,10 +94,7 @@ def load_constitution(path: Path | str = DEFAULT) -> Constitution:
     except ValidationError as error:
         raise ConfigurationError(validation_problems(error, document, _File)) from None
     problems = _check(data, document)
-    constitution = Constitution(
-        principles=tuple(_restore(principle) for principle in data.principles),
-        sources=dict(data.sources),
-    )
+    constitution = Constitution(data.principles, data.sources)
     if not problems and constitution.hash != data.hash:
         message = f"hash {data.hash[:12]} does not fit the content ({constitution.hash[:12]})"
         fix = "the file was changed after compiling; change the archetypes and compile again"
@@ -157,24 +123,3 @@ def _check(data: _File, document: YamlDocument) -> list[Problem]:
             )
         seen.add(principle.id)
     return problems
-
-
-def _restore(data: _Principle) -> Principle:
-    provenance = data.provenance
-    return Principle(
-        id=data.id,
-        archetype=data.archetype,
-        failure_mode=data.failure_mode,
-        pole=data.pole,
-        situation=data.situation,
-        statement=data.statement,
-        negative=data.negative,
-        critique=data.critique,
-        revise=data.revise,
-        compare=data.compare,
-        cues=data.cues,
-        openings=Openings(failing=data.openings.failing, good=data.openings.good),
-        weight=data.weight,
-        precedence=data.precedence,
-        provenance=Provenance(provenance.file, provenance.line, provenance.references),
-    )

@@ -18,7 +18,6 @@ from ..llm.message import Message
 from ..llm.request import Completion, Model, Outcome, Request
 from .sentences import INNER_STOPS, first_sentence, has_sentence_end, trim
 
-GAP = "..."
 _GAP = re.compile(r"\s*(?:\.\.\.|…)\s*")
 
 

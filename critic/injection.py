@@ -8,21 +8,9 @@ from typing import Final
 
 from ..constitution.principle import Principle
 from ..llm.request import Model
-from ..prompts.labelled import LabelledPair
-from ..prompts.prompt import Role
+from ..prompts.labelled import LabelledAnswers, LabelledPair
 from ..stats.intervals import wilson
 from .calibrate import judge_pairs
-
-
-@dataclass(frozen=True, slots=True)
-class AttackedPair:
-    """A labelled pair whose failing answer carries an attack."""
-
-    failure_mode: str
-    role: Role
-    prompt: str
-    good: str
-    failing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +77,9 @@ async def measure_injection(
     return [*rows, _row("all", [went for found in moved.values() for went in found])]
 
 
-def _pair(pair: LabelledPair, attack: str) -> AttackedPair:
+def _pair(pair: LabelledPair, attack: str) -> LabelledAnswers:
     failing = f"{pair.failing}\n{attack}" if attack else pair.failing
-    return AttackedPair(pair.failure_mode, pair.role, pair.prompt, pair.good, failing)
+    return LabelledAnswers.about(pair.failure_mode, pair.role, pair.prompt, pair.good, failing)
 
 
 def _row(family: str, moved: Sequence[bool]) -> InjectionRow:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 
 
 class Named(Protocol):
@@ -70,4 +70,4 @@ def read_form(
         return build(data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         message = f"{wrong}: {type(error).__name__}: {error}"
-        raise ConfigurationError([Problem("E010", "error", source, 0, message, fix)]) from error
+        raise ConfigurationError.one("E010", source, message, fix) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import get_args
+from dataclasses import is_dataclass
+from typing import get_args, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -50,7 +51,7 @@ def _explain(
     kind = str(detail["type"])
     last = str(location[-1]) if location else "file"
     where = _place(location)
-    if kind == "extra_forbidden":
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         known = _fields(model, location[:-1])
         fix = suggestion(last, known)
         return "A001", f"unknown key `{last}`", fix
@@ -70,7 +71,7 @@ def _explain(
         got, least = context["actual_length"], context["min_length"]  # type: ignore[index]
         fix = f"add {least - got}, each in other words" if got else f"write at least {least}"
         return "A006", f"`{where}` has {got} of the {least} entries it needs", fix
-    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+    if kind in {"model_type", "model_attributes_type", "dict_type", "dataclass_type"}:
         return "A004", f"{where} must be a mapping (`key: value` lines)", "see the library's files"
     if kind == "literal_error":
         got = detail["input"]
@@ -105,23 +106,33 @@ def _shown(value: object) -> str:
     return f"got {text[:77]}..." if len(text) > 80 else f"got {text}"
 
 
-def _fields(model: type[BaseModel], location: Location) -> set[str]:
+def _fields(model: type, location: Location) -> set[str]:
     """Names of the keys allowed at a location."""
-    current: type[BaseModel] = model
+    known = _typed(model)
     for part in location:
-        field = current.model_fields.get(part) if isinstance(part, str) else None
-        if field is None:
+        if part not in known:
             continue  # a list index or a mapping key: the model is already entered
-        inner = _model_in(field.annotation)
+        inner = _model_in(known[str(part)])
         if inner is None:
             return set()
-        current = inner
-    return {field.alias or name for name, field in current.model_fields.items()}
+        model, known = inner, _typed(inner)
+    if not issubclass(model, BaseModel):
+        return set(known)
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
-def _model_in(annotation: object) -> type[BaseModel] | None:
-    """The first pydantic model inside a type such as `tuple[Exemplar, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _typed(model: type) -> dict[str, object]:
+    """The type of every field of a pydantic model or a dataclass."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return get_type_hints(model)
+
+
+def _model_in(annotation: object) -> type | None:
+    """The first model or dataclass inside a type such as `tuple[Exemplar, ...]`."""
+    if isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or is_dataclass(annotation)
+    ):
         return annotation
     for argument in get_args(annotation):
         found = _model_in(argument)

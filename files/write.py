@@ -5,11 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RunDirectoryError
 from .redaction import redact
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write; it takes the place of `path` once it is whole.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; `path` is as before.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+        with open(scratch, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -18,16 +37,10 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(scratch, "w", encoding="utf-8", newline="\n") as file:
-            file.write(redact(text))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
+        with replacing(path) as scratch:
+            scratch.write_text(redact(text), encoding="utf-8", newline="\n")
     except OSError as error:
-        scratch.unlink(missing_ok=True)
         raise RunDirectoryError(
             f"cannot write {path}: {error.strerror or error}. "
             "Free some space or choose another `runs` folder, then run the same command again; "

@@ -58,43 +58,49 @@ def load_yaml(path: Path | str, *, max_bytes: int = 1_000_000, max_depth: int = 
     )
 
 
-def _fail(code: str, path: Path, line: int, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem(code, "error", str(path), line, message, fix)])
-
-
 def _read(path: Path, max_bytes: int) -> bytes:
     try:
         if not path.exists():
-            raise _fail("Y001", path, 0, "no such file", "check the path")
+            raise ConfigurationError.one("Y001", path, "no such file", "check the path")
         if not path.is_file():
-            raise _fail("Y001", path, 0, "not a file", "give the path of a YAML file")
+            raise ConfigurationError.one("Y001", path, "not a file", "give the path of a YAML file")
         size = path.stat().st_size
         if size > max_bytes:
             message = f"the file has {size:,} bytes; at most {max_bytes:,} are read"
-            raise _fail("Y002", path, 0, message, "split it, or check that it is the right file")
+            raise ConfigurationError.one(
+                "Y002", path, message, "split it, or check that it is the right file"
+            )
         with path.open("rb") as stream:
             return stream.read(max_bytes)
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise _fail("Y001", path, 0, f"cannot be read: {reason}", "check its permissions") from None
+        raise ConfigurationError.one(
+            "Y001", path, f"cannot be read: {reason}", "check its permissions"
+        ) from None
 
 
 def _decode(path: Path, content: bytes) -> str:
     if b"\x00" in content:
         line = content[: content.index(b"\x00")].count(b"\n") + 1
-        raise _fail("Y003", path, line, "binary data, not text", "save it as UTF-8 text")
+        raise ConfigurationError.one(
+            "Y003", path, "binary data, not text", "save it as UTF-8 text", line=line
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         message = f"not UTF-8: byte 0x{content[error.start]:02x}"
-        raise _fail("Y003", path, line, message, "save the file as UTF-8") from None
+        raise ConfigurationError.one(
+            "Y003", path, message, "save the file as UTF-8", line=line
+        ) from None
     tab = re.search(r"^ *\t(?=[ \t]*[^\s])", text, re.MULTILINE)
     if tab:
         line = text.count("\n", 0, tab.start()) + 1
-        raise _fail("Y004", path, line, "a tab is used for indentation", "use spaces")
+        raise ConfigurationError.one(
+            "Y004", path, "a tab is used for indentation", "use spaces", line=line
+        )
     return text
 
 

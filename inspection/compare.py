@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ConfigurationError, Problem
+from ..errors import ConfigurationError
 from ..evaluation.result import Evaluation
 from ..evaluation.suites.evaluation import FORMAT, ModelOutcomes, SuiteEvaluation
 
@@ -37,8 +37,7 @@ def read_compared(word: str, *, first: bool) -> Compared:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not JSON"
         fix = "give a file of `anlage evaluate --json FILE`, or a finished run"
-        problem = Problem("E010", "error", str(path), 0, f"cannot be read: {reason}", fix)
-        raise ConfigurationError([problem]) from None
+        raise ConfigurationError.one("E010", path, f"cannot be read: {reason}", fix) from None
     if isinstance(data, dict) and data.get("format") == FORMAT:
         evaluation = SuiteEvaluation.from_json(text, source=str(path))
         names = [model.name for model in evaluation.models]
@@ -54,7 +53,5 @@ def _chosen(names: list[str], name: str, source: str, *, first: bool) -> str:
         return names[0] if first else names[-1]
     if name not in names:
         fix = f"name one of: {', '.join(names)}"
-        raise ConfigurationError(
-            [Problem("E011", "error", source, 0, f"no model {name!r} in it", fix)]
-        )
+        raise ConfigurationError.one("E011", source, f"no model {name!r} in it", fix)
     return name

@@ -67,7 +67,7 @@ def _models(name: str, spec: str) -> list[NamedModel]:
         adapter = run.training / "adapter"
         if not adapter.is_dir():
             message, fix = "this run has no trained model yet", f"finish it: anlage train {path}"
-            raise ConfigurationError([Problem("E011", "error", spec, 0, message, fix)])
+            raise ConfigurationError.one("E011", spec, message, fix)
         model = load_config(run.config_file).model
         label = f"{name} " if name else ""
         return [
@@ -92,4 +92,4 @@ def _base_of(adapter: Path) -> str:
         reason = f"cannot be read ({type(error).__name__})"
     fix = "give the run directory instead, or complete adapter_config.json"
     message = f"its adapter_config.json {reason}"
-    raise ConfigurationError([Problem("E011", "error", str(adapter), 0, message, fix)])
+    raise ConfigurationError.one("E011", adapter, message, fix)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ..errors import RunDirectoryError
+from ..files.lines import flat
 from ..pipeline.manifest import Manifest
 from .run_state import RunState, run_state
 
@@ -87,16 +88,6 @@ def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def flat(data: object, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted paths; lists stay whole."""
-    if not isinstance(data, dict) or not data:
-        return {prefix: data}
-    result: dict[str, Any] = {}
-    for key, value in data.items():
-        result |= flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import io
 import json
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -25,6 +26,7 @@ COLUMNS: Final = ("row", "conversation", "answer_a", "answer_b", "better", "note
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 Word = Literal["A", "B", "tie"]
 _WORDS: Final = {"a": "A", "b": "B", "tie": "tie", "=": "tie", "both": "tie", "neither": "tie"}
+_problem = partial(ConfigurationError.one, "D030")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def export_sheet(run: RunDirectory, out: Path, *, limit: int | None = 50, seed: 
         RunDirectoryError: Sheet or key cannot be written.
     """
     if out.exists():
-        raise _problem(out, 0, "the sheet exists and may be filled in", "give another --out")
+        raise _problem(out, "the sheet exists and may be filled in", "give another --out")
     pairs = _load(run)
     name = _sheet_name(run, limit, seed)
     generator = random.Random(f"{name}/{seed}")  # noqa: S311
@@ -138,7 +140,7 @@ def read_sheet(run: RunDirectory, sheet: Path) -> Review:
 
 def _load(run: RunDirectory) -> Pairs:
     if not run.pairs.is_file():
-        raise _problem(run.path, 0, "this run has no pairs yet", "run `anlage pairs` on it first")
+        raise _problem(run.path, "this run has no pairs yet", "run `anlage pairs` on it first")
     return Pairs.load(run.pairs)
 
 
@@ -163,7 +165,7 @@ def _rows(sheet: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         text = sheet.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise _problem(sheet, 0, f"cannot be read: {error}", "save it as CSV in UTF-8") from None
+        raise _problem(sheet, f"cannot be read: {error}", "save it as CSV in UTF-8") from None
     header = text.partition("\n")[0]
     separator = ";" if header.count(";") > header.count(",") else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -173,11 +175,11 @@ def _rows(sheet: Path) -> list[tuple[int, dict[str, str]]]:
             for row in reader
         ]
     except csv.Error as error:
-        raise _problem(sheet, reader.line_num, str(error), "save it as CSV again") from None
+        raise _problem(sheet, str(error), "save it as CSV again", line=reader.line_num) from None
     missing = {"row", "better"} - set(reader.fieldnames or ())
     if missing or not rows:
         what = f"has no column {', '.join(sorted(missing))}" if missing else "has no rows"
-        raise _problem(sheet, 1, what, "give a sheet that `anlage review RUN --out` wrote")
+        raise _problem(sheet, what, "give a sheet that `anlage review RUN --out` wrote", line=1)
     return rows
 
 
@@ -188,13 +190,10 @@ def _key(
     file = run.path / FOLDER / f"{name}.json"
     if not name.isalnum() or not file.is_file():
         message = f"this run has no key for sheet {name!r}"
-        raise _problem(sheet, rows[0][0], message, "give the run that the sheet was written from")
+        fix = "give the run that the sheet was written from"
+        raise _problem(sheet, message, fix, line=rows[0][0])
     try:
         key: dict[str, dict[str, str]] = json.loads(file.read_text("utf-8"))["rows"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _problem(file, 0, f"the key is damaged: {error}", "export a new sheet") from None
+        raise _problem(file, f"the key is damaged: {error}", "export a new sheet") from None
     return key
-
-
-def _problem(where: Path, line: int, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem("D030", "error", str(where), line, message, fix)])

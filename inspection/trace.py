@@ -8,7 +8,7 @@ from pathlib import Path
 from ..archetypes.loader import LIBRARY, archetype_source
 from ..constitution.principle import Principle
 from ..constitution.yaml_form import load_constitution
-from ..errors import PairError, Problem
+from ..errors import PairError
 from ..llm.cached import lookup_call
 from ..llm.request import Completion, Request
 from ..pipeline.config import load_config
@@ -94,17 +94,11 @@ def _find(run: RunDirectory, pair_id: str) -> Pair:
         return found[0]
     what = f"{len(found)} pairs begin" if found else "no pair begins"
     example = ", ".join(pair.id for pair in (found or list(pairs))[:3])
-    raise PairError(
-        [
-            Problem(
-                "D020",
-                "error",
-                str(run.pairs),
-                0,
-                f"{what} with {pair_id!r}",
-                f"Use an id from the first field of that file, e.g. {example}.",
-            )
-        ]
+    raise PairError.one(
+        "D020",
+        run.pairs,
+        f"{what} with {pair_id!r}",
+        f"Use an id from the first field of that file, e.g. {example}.",
     )
 
 

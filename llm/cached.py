@@ -149,15 +149,6 @@ class CachedModel:
             self._report(scores, keys)
         return [scores[key] for key in keys]
 
-    def lookup(self, key: str) -> tuple[Request, Completion]:
-        """The stored call of a key: what was asked and what was answered.
-
-        Raises:
-            KeyError: No such call is stored.
-            StoreError: The store cannot be read.
-        """
-        return lookup_call(self.store, key)
-
     def _missing(
         self,
         unique: Mapping[str, object],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files.lines import json_lines
 from ..files.write import write_atomically
 from ..preferences.dataset import Pairs
 from ..trainer.checkpoint import write_json
@@ -123,7 +124,7 @@ def _moved(unit: Unit, run: Path, name: str, offsets: dict[str, int]) -> Iterato
 def _rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    return [row for _, row in json_lines(path.read_text("utf-8"))]
 
 
 def _gather_pairs(config: RunConfig, run: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from ..errors import RunDirectoryError
+from ..files.lines import flat
 from ..files.redaction import redact
 from ..files.write import write_atomically
 from .config import RunConfig
@@ -163,18 +164,10 @@ def _identity(text: str) -> dict[str, object]:
 
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> str:
-    before, after = _flatten(old), _flatten(new)
+    # An empty mapping says nothing: its later entries are the difference.
+    before, after = ({k: v for k, v in flat(d).items() if v != {}} for d in (old, new))
     names = sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
     shown = [f"{name} ({before.get(name)} there, {after.get(name)} here)" for name in names[:5]]
     return "; ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _flatten(data: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(data, dict):
-        return {prefix: data}
-    flat: dict[str, object] = {}
-    for key, value in data.items():
-        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat

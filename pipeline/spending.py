@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import StoreError
+from ..files.lines import json_lines
 from ..files.write import append_lines
 from ..llm.budget import Spending
 
@@ -50,13 +51,12 @@ def read_spending(path: Path) -> Spending:
         StoreError: It cannot be read.
     """
     try:
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
+        text = path.read_text("utf-8") if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"cannot read {path}: {error}. Check its rights.") from error
     total = Spending()
-    for line in lines:
+    for _, row in json_lines(text, lambda line, error: None):
         try:
-            row = json.loads(line)
             total += Spending(
                 int(row["calls"]),
                 int(row["prompt_tokens"]),

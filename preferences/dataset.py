@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import PairError, Problem, StoreError
+from ..files.lines import json_lines
+from ..files.write import replacing
 from .pair import FIELDS, REQUIRED, Pair, from_record, to_record
 
 if TYPE_CHECKING:
@@ -73,22 +72,10 @@ class Pairs(Sequence[Pair]):
         """
         target = Path(path)
         lines = [json.dumps(to_record(pair), ensure_ascii=False) + "\n" for pair in self._pairs]
-        temporary: str | None = None
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", newline="\n", dir=target.parent, delete=False
-            ) as file:
-                temporary = file.name
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
+            with replacing(target) as scratch:
+                scratch.write_text("".join(lines), encoding="utf-8", newline="\n")
         except OSError as error:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    Path(temporary).unlink()
             raise StoreError(
                 f"cannot write {target}: {error.strerror or error}; free space or choose "
                 "another folder, then repeat the command"
@@ -107,19 +94,20 @@ class Pairs(Sequence[Pair]):
         try:
             text = Path(path).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise _single(file, f"not UTF-8 (byte {error.start})", "save it as UTF-8") from error
+            raise PairError.one(
+                "D004", file, f"not UTF-8 (byte {error.start})", "save it as UTF-8"
+            ) from error
         except OSError as error:
-            raise _single(file, f"cannot read: {error.strerror}", "check the path") from error
-        rows: list[tuple[int, Any]] = []
+            raise PairError.one(
+                "D004", file, f"cannot read: {error.strerror}", "check the path"
+            ) from error
         problems: list[Problem] = []
-        for number, line in enumerate(text.split("\n"), start=1):
-            if not line.strip():
-                continue
-            try:
-                rows.append((number, json.loads(line)))
-            except (json.JSONDecodeError, RecursionError) as error:
-                fix = "one JSON object per line"
-                problems.append(Problem("D002", "error", file, number, f"not JSON: {error}", fix))
+
+        def wrong(line: int, error: Exception) -> None:
+            fix = "one JSON object per line"
+            problems.append(Problem("D002", "error", file, line, f"not JSON: {error}", fix))
+
+        rows = list(json_lines(text, wrong))
         return cls(_read_rows(rows, file=file, problems=problems, strict=True))
 
     def to_dataset(self) -> Dataset:
@@ -156,7 +144,8 @@ class Pairs(Sequence[Pair]):
         names = set(dataset.column_names)
         missing = [name for name in REQUIRED if name not in names]
         if missing:
-            raise _single(
+            raise PairError.one(
+                "D004",
                 "dataset",
                 f"no column {', '.join(missing)}; it has {', '.join(sorted(names))}",
                 "a preference data set has an explicit prompt, chosen and rejected",
@@ -196,7 +185,3 @@ def _read_rows(
     if problems:
         raise PairError(sorted(problems, key=lambda problem: problem.line))
     return pairs
-
-
-def _single(file: str, message: str, fix: str) -> PairError:
-    return PairError([Problem("D004", "error", file, 0, message, fix)])

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import PairError, Problem
+from ..errors import PairError
 from .dataset import Pairs
 from .pair import Pair
 
@@ -62,7 +62,7 @@ def select(pairs: Iterable[Pair], selection: PairSelection) -> Pairs:
     if not chosen:
         fix = "name archetypes or principles that have pairs; 31_outcomes.json counts them"
         message = f"`selection` leaves no pair (only {selection.only}, without {selection.without})"
-        raise PairError([Problem("U001", "error", "selection", 0, message, fix)])
+        raise PairError.one("U001", "selection", message, fix)
     hard = selection.labels == "hard"
     return Pairs(replace(kept[i], p_chosen=1.0) if hard else kept[i] for i in chosen)
 

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar, cast, get_args
 from ..archetypes.loader import load_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.lines import numbered
 from ..files.seeds import derive_seed
 from ..files.validation import suggestion
 from ..llm.message import Message
@@ -26,7 +27,7 @@ from .fields import (
     read_slug,
     read_text,
 )
-from .loader import read_lines, shown
+from .loader import read_utf8, shown
 from .prompt import Role
 
 LABELLED: Final = Path(__file__).parent / "labelled"
@@ -41,8 +42,8 @@ class LabelledAnswers:
     """A conversation and two answers to it whose better one is known; never trained on.
 
     Attributes:
-        id: Unique over all files, e.g. `sycophancy-labelled-007`.
-        failure_mode: The mode it is about, as in `Prompt`.
+        id: Unique over all files, e.g. `sycophancy-labelled-007`; "" for a pair of one's own.
+        failure_mode: The mode it is about, as in `Prompt`; `ANY_MODE` for none of ours.
         role: `at_risk`: `failing` shows the mode; `twin`: it shows the opposite.
         messages: The conversation; the last message is the user's.
         good: What a good assistant says.
@@ -61,6 +62,13 @@ class LabelledAnswers:
     topic: str
     cues: tuple[str, ...]
     licence: str = "Apache-2.0"
+
+    @classmethod
+    def about(
+        cls, failure_mode: str, role: Role, prompt: str, good: str, failing: str
+    ) -> LabelledAnswers:
+        """Two answers to one user message, without an id, a topic or cues."""
+        return cls("", failure_mode, role, (Message("user", prompt),), good, failing, "", ())
 
     @property
     def prompt(self) -> str:
@@ -114,9 +122,7 @@ def read_labelled(
     first: dict[str, LocatedAnswers] = {}
     for path in _files(Path(folder) if folder is not None else LABELLED, failure_modes, problems):
         name = shown(path)
-        for number, text in enumerate(read_lines(path, problems), start=1):
-            if not text.strip():
-                continue
+        for number, text in numbered(read_utf8(path, problems)):
             row = Row(name, number)
             answers = _parse(text, row, path.stem)
             if answers is not None:

@@ -6,13 +6,13 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
-from .labelled import ANY_MODE
+from ..files.lines import numbered
+from .labelled import ANY_MODE, LabelledAnswers
 from .prompt import Role
 
 _KEYS: Final = ("failure_mode", "role", "prompt", "messages", "good", "failing", "target_scores")
@@ -25,18 +25,7 @@ _FORM: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledRow:
-    """One pair of a file; the fields of `LabelledPair`."""
-
-    failure_mode: str
-    role: Role
-    prompt: str
-    good: str
-    failing: str
-
-
-def read_labelled_file(path: Path) -> list[LabelledRow]:
+def read_labelled_file(path: Path) -> list[LabelledAnswers]:
     """Reads a file of labelled pairs.
 
     Each line is an object with `prompt` (or `messages`), `good` and `failing`, and
@@ -48,12 +37,10 @@ def read_labelled_file(path: Path) -> list[LabelledRow]:
         PromptError: It cannot be read, or holds no pair; every wrong line is named.
     """
     problems: list[Problem] = []
-    rows: list[LabelledRow] = []
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
+    rows: list[LabelledAnswers] = []
+    for number, line in numbered(_text(path)):
         found = _row(line)
-        if isinstance(found, LabelledRow):
+        if isinstance(found, LabelledAnswers):
             rows.append(found)
         else:
             problems.append(Problem("P060", "error", str(path), number, found, _FORM))
@@ -64,18 +51,17 @@ def read_labelled_file(path: Path) -> list[LabelledRow]:
     return rows
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"larger than {_MAX_BYTES // 2**20} MiB")
-        return path.read_text("utf-8-sig").split("\n")  # a text may hold a line separator
+        return path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         message = f"cannot be read: {error}"
-        problem = Problem("P061", "error", str(path), 0, message, "give a UTF-8 JSON lines file")
-        raise PromptError([problem]) from None
+        raise PromptError.one("P061", path, message, "give a UTF-8 JSON lines file") from None
 
 
-def _row(line: str) -> LabelledRow | str:
+def _row(line: str) -> LabelledAnswers | str:
     """The pair of a line, or what is wrong with it."""
     try:
         data = json.loads(line)
@@ -100,7 +86,7 @@ def _row(line: str) -> LabelledRow | str:
         return "`good` and `failing` must be two different texts"
     if any(_HALF.search(text) for text in (prompt, *answers)):
         return "it holds half a character (a lone surrogate)"
-    return LabelledRow(str(mode), cast("Role", role), prompt, *answers)
+    return LabelledAnswers.about(str(mode), cast("Role", role), prompt, *answers)
 
 
 def _prompt(data: Mapping[str, Any]) -> str | None:

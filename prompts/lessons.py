@@ -8,11 +8,12 @@ from typing import Final
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.lines import numbered
 from ..llm.message import Message
 from .fields import Row, check_keys, decode, read_choice, read_slug, read_text
 from .lesson import Lesson
 from .lesson_formats import read_foreign
-from .loader import read_lines, shown
+from .loader import read_utf8, shown
 
 STORIES: Final = Path(__file__).parent / "stories"
 SHIPPED: Final = {"arcs": STORIES / "arcs.jsonl", "questions": STORIES / "questions.jsonl"}
@@ -66,7 +67,7 @@ def load_lessons(
         message = f"no lesson is left by themes {themes}, archetypes {archetypes}, failure modes "
         message += f"{failure_modes}"
         fix = f"its themes are: {', '.join(names)}"
-        raise PromptError([Problem("N002", "error", str(source), 0, message, fix)])
+        raise PromptError.one("N002", source, message, fix)
     return chosen
 
 
@@ -78,9 +79,7 @@ def read_lessons(source: str | Path) -> tuple[list[Lesson], list[Problem]]:
     problems: list[Problem] = []
     lessons: list[Lesson] = []
     first: dict[str, int] = {}
-    for number, text in enumerate(read_lines(path, problems), start=1):
-        if not text.strip():
-            continue
+    for number, text in numbered(read_utf8(path, problems)):
         row = Row(shown(path), number)
         lesson = _parse(text, row)
         if lesson is not None:

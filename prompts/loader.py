@@ -12,6 +12,7 @@ from typing import Final, cast, get_args
 
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
+from ..files.lines import numbered
 from ..files.validation import suggestion
 from .fields import (
     Row,
@@ -59,26 +60,25 @@ def _unreadable(path: Path, message: str, fix: str, line: int = 0) -> Problem:
     return Problem("P001", "error", shown(path), line, message, fix)
 
 
-def read_lines(path: Path, problems: list[Problem]) -> list[str]:
-    """The lines of a file, or none and a problem if it cannot be read as UTF-8 text."""
+def read_utf8(path: Path, problems: list[Problem]) -> str:
+    """The text of a file, or "" and a problem if it cannot be read as UTF-8."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
             message = f"the file has {size} bytes; at most {MAX_BYTES} are read."
             problems.append(_unreadable(path, message, "split it into several sets."))
-            return []
+            return ""
         raw = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         problems.append(_unreadable(path, f"cannot be read: {reason}.", "check path and rights."))
-        return []
+        return ""
     try:
-        # Only \n ends a line: a JSON text may hold U+2028, which splitlines() would cut at.
-        return raw.decode("utf-8-sig").split("\n")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         problems.append(_unreadable(path, "is not UTF-8 text.", "save it as UTF-8.", line))
-        return []
+        return ""
 
 
 def _files(
@@ -160,9 +160,7 @@ def read_split(
     modes: Collection[str] = load_failure_modes()
     for path in _files(folder or SETS, split, sets, problems):
         name = shown(path)
-        for number, text in enumerate(read_lines(path, problems), start=1):
-            if not text.strip():
-                continue
+        for number, text in numbered(read_utf8(path, problems)):
             row = Row(name, number)
             prompt = parse_row(text, row, split, cues=cues, failure_modes=modes)
             problems += row.problems

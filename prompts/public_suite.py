@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from ..errors import Problem
-from .loader import read_lines
+from ..files.lines import json_lines
+from .loader import read_utf8
 from .similarity import Text, content, near_duplicates, words
 
 _FIELDS: Final = """
@@ -82,19 +82,15 @@ def _files(path: Path) -> list[Path]:
 
 
 def _jsonl_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, object]]:
-    for number, text in enumerate(read_lines(file, problems), start=1):
-        if not text.strip():
-            continue
-        try:
-            yield number, json.loads(text)
-        except (ValueError, RecursionError):
-            message, fix = "not valid JSON.", "this line was not compared; repair the suite."
-            problems.append(Problem("P051", "error", str(file), number, message, fix))
+    def wrong(line: int, _: Exception) -> None:
+        message, fix = "not valid JSON.", "this line was not compared; repair the suite."
+        problems.append(Problem("P051", "error", str(file), line, message, fix))
+
+    return json_lines(read_utf8(file, problems), wrong)
 
 
 def _csv_rows(file: Path, problems: list[Problem]) -> Iterator[tuple[int, object]]:
-    text = "\n".join(read_lines(file, problems))
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(read_utf8(file, problems), newline=""))
     end = 1
     try:
         for row in reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import ConfigurationError, Problem, StoreError
+from ..errors import ConfigurationError, StoreError
 from ..files.redaction import redact
 from .package import Package
 
@@ -20,9 +20,7 @@ def planned_calls(package: Package, repository: str, *, private: bool) -> list[s
     """
     if not _REPOSITORY.fullmatch(repository):
         fix = "give it as owner/name"
-        raise ConfigurationError(
-            [Problem("X020", "error", "push", 0, f"{repository!r} names no repository", fix)]
-        )
+        raise ConfigurationError.one("X020", "push", f"{repository!r} names no repository", fix)
     return [
         f"create_repo({repository!r}, private={private}, exist_ok=True)",
         f"upload_folder({repository!r}, {len(package.files)} files, {package.size / 1e6:.1f} MB)",

@@ -5,7 +5,7 @@ functions that need Student's t.
 
 `stats_bootstrap` has clustered data (several answers per prompt), `stats_seeds`
 differences over trained runs, `stats_equivalence` tests of "nothing was lost",
-`stats_power` what n can show, `stats_effect` how large a difference is.
+`stats_power` what n can show.
 `benchmarks/intervals.py` shows by simulation that they keep their promises.
 
 Not covered: more than two models in one test, the judge's own errors.

@@ -105,38 +105,6 @@ def smallest_visible_change(
     return Visible(n, before, high / 1000, power)
 
 
-def needed_prompts(
-    before: float,
-    after: float,
-    *,
-    correlation: float = 0.0,
-    power: float = POWER,
-    alpha: float = ALPHA,
-    most: int = 20_000,
-) -> int | None:
-    """Fewest paired prompts that show the change, or None beyond `most`.
-
-    The exact test's power is a saw-tooth in n; the answer is one n from which
-    the search saw enough, and may be high by a few.
-
-    Raises:
-        ValueError: Equal rates, or one outside [0, 1].
-    """
-    if before == after or not (0 <= before <= 1 and 0 <= after <= 1):
-        raise ValueError(f"needs two different rates in [0, 1], got {before} and {after}")
-    high = 4
-    while _power_at(high, before, after, correlation, alpha) < power:
-        high *= 2
-        if high > most:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        seen = _power_at(middle, before, after, correlation, alpha) >= power
-        low, high = (low, middle) if seen else (middle, high)
-    return high
-
-
 def paired_t_power(n: int, effect: float, *, alpha: float = ALPHA) -> float:
     """Power of the paired t test, e.g. over seeds.
 

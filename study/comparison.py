@@ -158,24 +158,5 @@ def check_harm(results: Results) -> list[HarmCheck]:
     return checks
 
 
-def spread_of_gaps(comparisons: Sequence[Comparison]) -> float | None:
-    """Pooled standard deviation of paired seed differences, for planning the next study."""
-    spreads = [c.fixed for c in comparisons if c.fixed is not None]
-    weights = sum(s.seeds - 1 for s in spreads)
-    if not weights:
-        return None
-    total = sum((s.seeds - 1) * _sd(c.gaps) ** 2 for c, s in _with_fixed(comparisons))
-    return math.sqrt(total / weights)
-
-
-def _with_fixed(comparisons: Sequence[Comparison]) -> list[tuple[Comparison, SeedDifference]]:
-    return [(c, c.fixed) for c in comparisons if c.fixed is not None]
-
-
-def _sd(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-
-
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)

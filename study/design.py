@@ -103,9 +103,7 @@ def _sized(file: StudyFile, *, full: bool) -> StudySpec:
     if sized is None:
         fix = "add `full:` with `set` and `seeds`, or run it without the flag"
         where = str(file.document.path)
-        raise ConfigurationError(
-            [Problem("U002", "error", where, 0, "the study has no full size", fix)]
-        )
+        raise ConfigurationError.one("U002", where, "the study has no full size", fix)
     update: dict[str, Any] = {
         "set": {**file.spec.set, **sized.set},
         "name": f"{file.spec.name}-full"[:40],

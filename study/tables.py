@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunDirectoryError
+from ..files.write import replacing
 from .comparison import Comparison
 from .outcome import OutcomeSpec
 from .results import Results, RunResult
@@ -141,12 +141,10 @@ def write_tables(results: Results, comparisons: pd.DataFrame, folder: Path) -> N
     }
     try:
         for name, frame in frames.items():
-            scratch = folder / f".{name}.part"
-            frame.to_csv(scratch, index=False)
-            os.replace(scratch, folder / f"{name}.csv")
-        scratch = folder / ".prompts.parquet.part"
-        frames["prompts"].to_parquet(scratch, index=False)
-        os.replace(scratch, folder / "prompts.parquet")
+            with replacing(folder / f"{name}.csv") as scratch:
+                frame.to_csv(scratch, index=False)
+        with replacing(folder / "prompts.parquet") as scratch:
+            frames["prompts"].to_parquet(scratch, index=False)
     except OSError as error:
         raise RunDirectoryError(
             f"cannot write the tables of {folder}: {error.strerror or error}. Free some space, "

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 from ..errors import StoreError
+from ..files.write import replacing
 
 SEAL = "complete.json"
 _PREFIX = "checkpoint-"
@@ -51,17 +51,11 @@ def write_json(path: Path, value: object) -> None:
     Raises:
         StoreError: The file cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
+        with replacing(path) as scratch, scratch.open("w", encoding="utf-8") as file:
             json.dump(value, file, indent=2, sort_keys=True, ensure_ascii=False)
             file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}. Free some disk space or choose "
             "another folder, then run the same command again."

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...evaluation.result import Evaluation
 from ...evaluation.suites.evaluation import ModelOutcomes
 from ...inspection.compare import Compared
@@ -36,4 +36,4 @@ def compared_report(before: Compared, after: Compared, targets: tuple[str, ...])
         return Group(*parts)
     message = "one side measured suites, the other a run's own prompts"
     fix = "measure both alike: anlage evaluate A B --suites ..."
-    raise ConfigurationError([Problem("E011", "error", "compare", 0, message, fix)])
+    raise ConfigurationError.one("E011", "compare", message, fix)

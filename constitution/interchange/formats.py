@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...files.validation import suggestion
 from ..principle import Constitution
 from . import langchain, plain, recipe, traits
@@ -63,7 +63,7 @@ def export(constitution: Constitution, name: str, *, suffix: str = "") -> tuple[
         if suffix not in {"", *plain.SUFFIXES}:
             fix = f"end its name with one of: {', '.join(plain.SUFFIXES)}"
             message = f"no plain list ends in {suffix!r}"
-            raise ConfigurationError([Problem("I002", "error", name, 0, message, fix)])
+            raise ConfigurationError.one("I002", name, message, fix)
         return plain.write(rules, suffix=suffix or ".txt"), list(known.lost)
     writers = {"langchain": langchain.write, "recipe": recipe.write, "traits": traits.write}
     return writers[name](rules), list(known.lost)
@@ -79,7 +79,7 @@ def get_format(name: str) -> Format:
         fix = suggestion(name, [*FORMATS, ANNOTATED_PAIRS])
         if name == ANNOTATED_PAIRS:
             fix = "it holds pairs: use preferences.annotated_pairs"
-        raise ConfigurationError([Problem("I002", "error", name, 0, f"no format {name!r}", fix)])
+        raise ConfigurationError.one("I002", name, f"no format {name!r}", fix)
     return FORMATS[name]
 
 
@@ -107,4 +107,4 @@ def detect(text: str, file: str) -> str:
     if isinstance(first, str) or data == []:
         return "plain"  # whose reader says that there is nothing in it
     fix = f"name its format: {', '.join([*FORMATS, ANNOTATED_PAIRS])}"
-    raise fault(file, 0, f"no known format has the keys {', '.join(sorted(keys)) or '(none)'}", fix)
+    raise fault(file, f"no known format has the keys {', '.join(sorted(keys)) or '(none)'}", fix)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
+from ...files.lines import json_lines
 
 MAX_BYTES = 50_000_000
 _JSON = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\"\]]|$))")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def fault(file: str, line: int, message: str, fix: str) -> ConfigurationError:
-    """One problem with an imported file."""
-    return ConfigurationError([Problem("I001", "error", file, line, message, fix)])
+fault = partial(ConfigurationError.one, "I001")
+"""One problem with an imported file."""
 
 
 def read_source(path: Path) -> str:
@@ -28,15 +27,15 @@ def read_source(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             message = f"the file has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read"
-            raise fault(str(path), 0, message, "split it")
+            raise fault(path, message, "split it")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise fault(str(path), 0, "not UTF-8 text", "save it as UTF-8") from None
+        raise fault(path, "not UTF-8 text", "save it as UTF-8") from None
     except (OSError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise
         reason = getattr(error, "strerror", None) or str(error)
-        raise fault(str(path), 0, f"cannot be read: {reason}", "check the path") from None
+        raise fault(path, f"cannot be read: {reason}", "check the path") from None
 
 
 def is_json(text: str) -> bool:
@@ -61,31 +60,27 @@ def parse_json(text: str, file: str) -> object:
         raise _unreadable(file, 0, error) from None
     if "\\u" in text and _SURROGATE.search(json.dumps(data, ensure_ascii=False)):
         message = "an escape such as \\ud83d stands alone: half a character"
-        raise fault(file, 0, message, "remove it, or write the whole character")
+        raise fault(file, message, "remove it, or write the whole character")
     return data
 
 
 def _json_lines(text: str, file: str) -> list[object]:
-    rows: list[object] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise _invalid(file, number, error) from None
-        except (RecursionError, ValueError) as error:
-            raise _unreadable(file, number, error) from None
-    return rows
+    def wrong(line: int, error: Exception) -> None:
+        if isinstance(error, json.JSONDecodeError):
+            raise _invalid(file, line, error) from None
+        raise _unreadable(file, line, error) from None
+
+    return [row for _, row in json_lines(text, wrong)]
 
 
 def _invalid(file: str, line: int, error: json.JSONDecodeError) -> ConfigurationError:
     fix = "check the commas and quotes there"
-    return fault(file, line, f"not valid JSON: {error.msg}", fix)
+    return fault(file, f"not valid JSON: {error.msg}", fix, line=line)
 
 
 def _unreadable(file: str, line: int, error: Exception) -> ConfigurationError:
-    return fault(file, line, f"not readable as JSON: {str(error)[:80]}", "check the file")
+    message = f"not readable as JSON: {str(error)[:80]}"
+    return fault(file, message, "check the file", line=line)
 
 
 def items(data: object, file: str, what: str) -> list[Mapping[str, object]]:
@@ -95,11 +90,11 @@ def items(data: object, file: str, what: str) -> list[Mapping[str, object]]:
         ConfigurationError: It is no list of objects, or empty.
     """
     if not isinstance(data, list) or not data:
-        raise fault(file, 0, f"no list of {what}", f"the file must hold a list of {what}")
+        raise fault(file, f"no list of {what}", f"the file must hold a list of {what}")
     for number, item in enumerate(data, start=1):
         if not isinstance(item, dict):
             message = f"item {number} is {type(item).__name__}, not an object"
-            raise fault(file, 0, message, f"every item of the list is one of {what}")
+            raise fault(file, message, f"every item of the list is one of {what}")
     return list(data)
 
 
@@ -112,7 +107,7 @@ def text_of(item: Mapping[str, object], key: str, file: str, number: int) -> str
     value = item.get(key)
     if not isinstance(value, str) or not value.strip():
         message = f"item {number}: `{key}` is {value!r:.60}, not a text"
-        raise fault(file, 0, message, f"write the text of `{key}`")
+        raise fault(file, message, f"write the text of `{key}`")
     return value
 
 

@@ -40,12 +40,12 @@ def read(text: str, file: str) -> Imported:
     if is_json(text):
         data = parse_json(text, file)
         if not isinstance(data, list) or not all(isinstance(i, str) and i.strip() for i in data):
-            raise fault(file, 0, "no list of texts", "write a JSON list of principles")
+            raise fault(file, "no list of texts", "write a JSON list of principles")
         texts, left = [" ".join(item.split()) for item in data], 0
     else:
         texts, left = _lines(text)
     if not texts:
-        raise fault(file, 0, "no principle in it", "write one a line, or as a Markdown list")
+        raise fault(file, "no principle in it", "write one a line, or as a Markdown list")
     lost = (f"{left} lines that are headings or remarks",) if left else ()
     return Imported(tuple(Rule(text=item) for item in texts), lost)
 

@@ -35,7 +35,7 @@ def read(text: str, file: str) -> Imported:
         if isinstance(chats, list) and chats:
             lost += (f"{len(chats)} sample chats: our critic is prompted by templates",)
         if "constitutions" not in data:
-            raise fault(file, 0, "no `constitutions`", "it must hold a list of {critic, revision}")
+            raise fault(file, "no `constitutions`", "it must hold a list of {critic, revision}")
         lost += unknown_keys([data], {"constitutions", "system_chat"})
         data = data["constitutions"]
     found = items(data, file, "{critic, revision}")

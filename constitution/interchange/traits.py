@@ -55,5 +55,5 @@ def _texts(item: Mapping[str, object], key: str, file: str, number: int) -> list
     found = item.get(key, [])
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         message = f"item {number}: `{key}` is no list of texts"
-        raise fault(file, 0, message, "write a list of questions; it may be empty")
+        raise fault(file, message, "write a list of questions; it may be empty")
     return found

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import ConfigurationError, Problem
+from ...files.lines import numbered
 from ...prompts.labelled import load_labelled
 from ...prompts.loader import load_prompts
 from ...prompts.prompt import Split
@@ -50,7 +51,7 @@ def load_examples(path: Path = EXAMPLES) -> list[Example]:
         ConfigurationError: Rows that do not validate, all at once.
     """
     problems, examples = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in numbered(path.read_text(encoding="utf-8")):
         try:
             example = Example(**json.loads(line))
         except (ValueError, TypeError) as error:
@@ -108,8 +109,7 @@ def fit(examples: Sequence[Example]) -> dict[str, Any]:
         labels = {example.label for example in examples if example.split == split}
         if len(labels) < 2:
             got = f"split {split!r} has only the labels {sorted(labels)}"
-            problem = Problem("E003", "error", EXAMPLES.name, 0, got, "It needs both labels.")
-            raise ConfigurationError([problem])
+            raise ConfigurationError.one("E003", EXAMPLES.name, got, "It needs both labels.")
     vectorizers, regression = fit_pipeline([e for e in examples if e.split == "fit"])
     coefficients = iter(regression.coef_[0].tolist())
     blocks = {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...stats.intervals import Interval
 from ..answer import JudgeQuality, Verdict
 from .features import BLOCKS, CUES, block_grams, cue_values
@@ -78,7 +78,7 @@ class RefusalJudge:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"is no weights file of format {FORMAT} ({type(error).__name__}: {error})"
         fix = "Write it anew with `python -m anlage.evaluation.judges.fit`."
-        raise ConfigurationError([Problem("E001", "error", str(path), 0, reason, fix)])
+        raise ConfigurationError.one("E001", path, reason, fix)
 
     @classmethod
     def from_weights(cls, data: dict[str, Any]) -> RefusalJudge:

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...errors import ConfigurationError, Problem
+from ...files.lines import numbered
 from ...files.validation import suggestion, validation_problems
 from ...files.yaml_file import load_yaml
 from ...llm.message import Message, Speaker
@@ -89,8 +90,7 @@ class Attacks:
             return tuple(found)
         known = {attack.name for attack in self.attacks} | {a.family for a in self.attacks}
         message = f"no attack {name!r}"
-        problem = Problem("E028", "error", "--suites", 0, message, suggestion(name, known))
-        raise ConfigurationError([problem])
+        raise ConfigurationError.one("E028", "--suites", message, suggestion(name, known))
 
 
 def load_attacks(folder: Path | None = None) -> Attacks:
@@ -152,9 +152,7 @@ def _templates(path: Path, problems: list[Problem]) -> list[Attack]:
     line. Any other row must hold its slot exactly once.
     """
     attacks = []
-    for line, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not text.strip():
-            continue
+    for line, text in numbered(path.read_text(encoding="utf-8")):
         try:
             row = json.loads(text)
             name, template = str(row["id"]), row["template"]

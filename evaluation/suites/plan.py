@@ -46,7 +46,7 @@ class Wish:
         if not found or found["limit"] == "0":
             fix = "write NAME, NAME+ATTACK, NAME:50 or NAME+ATTACK:50"
             message = f"{text!r} names no suite"
-            raise ConfigurationError([Problem("E020", "error", "--suites", 0, message, fix)])
+            raise ConfigurationError.one("E020", "--suites", message, fix)
         return cls(found["suite"], found["attack"] or "", int(found["limit"] or 0))
 
 
@@ -60,8 +60,7 @@ def profile(name: str) -> list[Wish]:
     assert isinstance(data, dict)
     if name not in data:
         fix = suggestion(name, [str(key) for key in data])
-        problem = Problem("E020", "error", "--profile", 0, f"no profile {name!r}", fix)
-        raise ConfigurationError([problem])
+        raise ConfigurationError.one("E020", "--profile", f"no profile {name!r}", fix)
     return [Wish.parse(str(text)) for text in data[name]]
 
 
@@ -126,8 +125,7 @@ def _sampled(loaded: LoadedSuite, limit: int, seed: int) -> LoadedSuite:
 def _attacked(loaded: LoadedSuite, name: str, attacks: Sequence[Attack]) -> LoadedSuite:
     if not loaded.prompts:
         message = f"{loaded.name} is scored, not answered: no attack fits it"
-        problem = Problem("E028", "error", "--suites", 0, message, f"leave +{name} out")
-        raise ConfigurationError([problem])
+        raise ConfigurationError.one("E028", "--suites", message, f"leave +{name} out")
     several = len(attacks) > 1
     items = []
     for attack in attacks:

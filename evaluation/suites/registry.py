@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...files.validation import suggestion, validation_problems
 from ...files.yaml_file import load_yaml
 from .suite import Suite
@@ -66,4 +66,4 @@ def find_suite(name: str, folder: Path | None = None) -> Suite:
     if name in own:
         return read_suite_file(own[name])
     fix = suggestion(name, [*shipped, *own])
-    raise ConfigurationError([Problem("E020", "error", "--suites", 0, f"no suite {name!r}", fix)])
+    raise ConfigurationError.one("E020", "--suites", f"no suite {name!r}", fix)

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, Problem
+from ...files.lines import json_lines
 from ...files.validation import suggestion
 from .suite import Suite
 
 MAX_BYTES = 200_000_000
 _Columns = Mapping[str, Any]
+_error = ConfigurationError.one
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def read_rows(suite: Suite, folder: Path | None) -> Table:
 
 def _from_folder(suite: Suite, folder: Path) -> Iterator[Row]:
     if not folder.is_dir():
-        raise _error("E021", str(folder), "no such folder", "check --suite-dir")
+        raise _error("E021", folder, "no such folder", "check --suite-dir")
     files = [folder / name for name in suite.files]
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
@@ -103,29 +105,26 @@ def _text(file: Path) -> str:
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
-            raise _error("E022", str(file), f"has {size:,} bytes", f"at most {MAX_BYTES:,}")
+            raise _error("E022", file, f"has {size:,} bytes", f"at most {MAX_BYTES:,}")
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _error("E022", str(file), "is not UTF-8 text", "save it as UTF-8") from error
+        raise _error("E022", file, "is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise _error("E022", str(file), f"cannot be read: {reason}", "check its rights") from error
+        raise _error("E022", file, f"cannot be read: {reason}", "check its rights") from error
 
 
 def _jsonl(file: Path, text: str, problems: list[Problem]) -> list[Row]:
+    def wrong(line: int, error: object) -> None:
+        fix = "every line must be one JSON object"
+        problems.append(Problem("E022", "error", str(file), line, f"{error}", fix))
+
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-            if not isinstance(value, dict):
-                raise ValueError("not a JSON object")
-        except (ValueError, RecursionError) as error:
-            fix = "every line must be one JSON object"
-            problems.append(Problem("E022", "error", str(file), number, f"{error}", fix))
-            continue
-        rows.append(Row(value, str(file), number))
+    for number, value in json_lines(text, wrong):
+        if isinstance(value, dict):
+            rows.append(Row(value, str(file), number))
+        else:
+            wrong(number, "not a JSON object")
     return rows
 
 
@@ -133,12 +132,12 @@ def _json(file: Path, text: str) -> list[Row]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _error("E022", str(file), f"is not JSON: {error}", "repair the file") from error
+        raise _error("E022", file, f"is not JSON: {error}", "repair the file") from error
     if isinstance(value, dict):  # a list under one key, as many data sets have it
         lists = [inner for inner in value.values() if isinstance(inner, list)]
         value = lists[0] if len(lists) == 1 else value
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise _error("E022", str(file), "holds no list of objects", "give a list of rows")
+        raise _error("E022", file, "holds no list of objects", "give a list of rows")
     return [Row(row, str(file), number) for number, row in enumerate(value, start=1)]
 
 
@@ -146,7 +145,7 @@ def _csv(file: Path, text: str) -> list[Row]:
     try:
         found = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise _error("E022", str(file), f"is not CSV: {error}", "repair the file") from error
+        raise _error("E022", file, f"is not CSV: {error}", "repair the file") from error
     return [Row(row, str(file), number) for number, row in enumerate(found, start=2)]
 
 
@@ -204,7 +203,3 @@ def kept(table: Table, suite: Suite) -> list[Row]:
         message = f"none of its {len(table.rows)} rows has {wanted}"
         raise _error("E023", suite.name, message, "check `where` against the file")
     return rows
-
-
-def _error(code: str, where: str, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem(code, "error", where, 0, message, fix)])

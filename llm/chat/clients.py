@@ -9,7 +9,7 @@ import os
 import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import ConfigurationError, ModelNotFoundError, Problem
+from ...errors import ConfigurationError, ModelNotFoundError
 from ..request import Request
 from .prompt import token_limit
 from .settings import ChatSettings
@@ -65,7 +65,7 @@ def check_available(spec: ChatSpec) -> None:
     if variable and not spec.own_server and not os.environ.get(variable):
         message = f"{spec.provider}:{spec.name} needs the environment variable {variable}"
         fix = f"set it, or name a server of your own: {spec.provider}:NAME@http://host:port/v1"
-        raise ConfigurationError([Problem("M002", "error", "model", 0, message, fix)])
+        raise ConfigurationError.one("M002", "model", message, fix)
 
 
 def over_aiohttp(spec: ChatSpec) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...files.validation import suggestion
 
 PROVIDERS: Final = (
@@ -82,7 +82,9 @@ def parse_chat_spec(spec: str) -> ChatSpec | None:
     provider, rest = found.group(1), found.group(2)
     if provider not in PROVIDERS:
         fix = suggestion(provider, PROVIDERS)
-        raise _problem(provider, f"there is no provider {provider!r} of chat models", fix)
+        raise ConfigurationError.one(
+            "M001", provider, f"there is no provider {provider!r} of chat models", fix
+        )
     name, at, url = rest.partition("@http")
     if at:
         return ChatSpec(provider, name, _checked("http" + url, provider, name), own_server=True)
@@ -102,12 +104,12 @@ def _checked(url: str, provider: str, name: str) -> str:
     clean, parts = strip_secrets(url), urlsplit(url)
     if not name or parts.scheme not in {"http", "https"} or not parts.hostname:
         fix = f"write {provider}:NAME@http://host:port/v1"
-        raise _problem(provider, "the model's name or its server's address is missing", fix)
+        raise ConfigurationError.one(
+            "M001", provider, "the model's name or its server's address is missing", fix
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
         fix = "put the key into the environment variable ANLAGE_API_KEY"
-        raise _problem(provider, "a server's address must not hold a key or a query", fix)
+        raise ConfigurationError.one(
+            "M001", provider, "a server's address must not hold a key or a query", fix
+        )
     return clean
-
-
-def _problem(where: str, message: str, fix: str) -> ConfigurationError:
-    return ConfigurationError([Problem("M001", "error", where, 0, message, fix)])

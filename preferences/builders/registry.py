@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ...constitution.principle import Constitution
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...llm.request import Model
 from ...prompts.prompt import Prompt
 from ..settings import PairSettings
@@ -60,4 +60,4 @@ def get_builder(name: str) -> Builder:
     near = difflib.get_close_matches(name, BUILDERS, n=1)
     known = ", ".join(BUILDERS)
     fix = f"did you mean {near[0]!r}?" if near else f"use one of: {known}"
-    raise ConfigurationError([Problem("D010", "error", "builder", 0, f"no builder {name!r}", fix)])
+    raise ConfigurationError.one("D010", "builder", f"no builder {name!r}", fix)

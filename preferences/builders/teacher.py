@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ...constitution.principle import Constitution, Principle
 from ...critic.frames import FrameJob, fill_frames
 from ...critic.routing import candidates
-from ...errors import ConfigurationError, Problem
+from ...errors import ConfigurationError
 from ...llm.message import with_instruction
 from ...llm.request import Model
 from ...prompts.prompt import Prompt
@@ -61,7 +61,7 @@ async def build(
     if teacher is None:
         fix = "name a stronger model in `teacher`, or take another builder"
         message = "builder teacher needs a teacher"
-        raise ConfigurationError([Problem("D011", "error", "teacher", 0, message, fix)])
+        raise ConfigurationError.one("D011", "teacher", message, fix)
     attempts = start(prompts, constitution, settings)
 
     async def work(group: list[Attempt]) -> None:

@@ -32,7 +32,7 @@ def from_annotated_pairs(data: object, file: str) -> tuple[list[Pair], list[str]
     annotators, default = found["annotators"], found["metadata"].get("default_annotator")
     if not isinstance(default, str) or default not in annotators:
         message = f"the default annotator {default!r:.60} is not among the annotators"
-        raise fault(file, 0, message, "name one under metadata.default_annotator")
+        raise fault(file, message, "name one under metadata.default_annotator")
     ours = found["metadata"].get("generator") == GENERATOR
     names = {key: str(entry.get("name", "")) for key, entry in _principles(annotators).items()}
     skipped: Counter[str] = Counter()
@@ -55,7 +55,7 @@ def from_annotated_pairs(data: object, file: str) -> tuple[list[Pair], list[str]
             pairs[pair.id] = pair
     if not pairs:
         reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(skipped.items()))
-        raise fault(file, 0, "no comparison has a preference and two texts", reasons or "add some")
+        raise fault(file, "no comparison has a preference and two texts", reasons or "add some")
     others = len(annotators) - len(names) - 1
     return list(pairs.values()), _lost(skipped, votes, others, ours=ours)
 
@@ -73,7 +73,7 @@ def principles_of(data: object, file: str) -> Imported:
         if isinstance(entry.get("description"), str) and entry["description"].strip()
     )
     if not rules:
-        raise fault(file, 0, "no annotator is a principle", "import it to .jsonl for its pairs")
+        raise fault(file, "no annotator is a principle", "import it to .jsonl for its pairs")
     count = len(found["comparisons"])
     return Imported(rules, (f"{count} comparisons; import to .jsonl keeps them",))
 
@@ -90,15 +90,15 @@ def _lost(skipped: Counter[str], votes: Counter[str], others: int, *, ours: bool
 def _checked(data: object, file: str) -> dict[str, Any]:
     kinds = {"metadata": dict, "annotators": dict, "comparisons": list}
     if not isinstance(data, dict):
-        raise fault(file, 0, "not an object", f"it must hold {', '.join(kinds)}")
+        raise fault(file, "not an object", f"it must hold {', '.join(kinds)}")
     for key, kind in kinds.items():
         if not isinstance(data.get(key), kind):
             message = f"`{key}` is missing or no {'list' if kind is list else 'object'}"
-            raise fault(file, 0, message, "see the annotated pairs format, version 2.0")
+            raise fault(file, message, "see the annotated pairs format, version 2.0")
     version = str(data["metadata"].get("version", ""))
     if version.split(".")[0] != "2":
         message = f"version {version[:20] or 'unknown'} of annotated pairs"
-        raise fault(file, 0, message, "convert it to version 2.0 with a current icai")
+        raise fault(file, message, "convert it to version 2.0 with a current icai")
     return data
 
 

@@ -7,12 +7,12 @@ from string import Template
 
 from ...errors import RunDirectoryError
 from ...evaluation.wording import verdict_sentence
+from ...files.lines import flat
 from ...files.write import write_atomically
-from ..html import paragraph, section, text
+from ..html import paragraph, section, table, text
 from .answers import answers_html
 from .artefacts import Artefacts, load_artefacts
 from .conditions import conditions_sections
-from .repeat import repeat_html
 from .sections import judge_html, labels_line, limits, pairs_html, results_html, training_html
 from .suites import suites_sections
 
@@ -83,5 +83,39 @@ def _sections(run: Artefacts) -> list[str]:
         conditions_sections(run),
         section("Training", training_html(run)),
         section("Pairs", pairs_html(run)),
-        section("How to repeat it", repeat_html(run)),
+        section("How to repeat it", _repeat_html(run)),
+    ]
+
+
+def _repeat_html(run: Artefacts) -> str:
+    """The command, the resolved config, the models' fingerprints, versions and hashes."""
+    parts = [
+        "<p>Save the config below as <code>config.yaml</code> and run "
+        "<code>anlage run config.yaml</code>. On the same machine with the same number of "
+        "threads the pairs come out byte for byte the same.</p>"
+    ]
+    if run.config is None:
+        parts.append(paragraph(run.missing["config.yaml"], "missing"))
+    else:
+        parts.append(f"<pre>{text(run.config)}</pre>")
+    if run.evaluation is not None:
+        rows = [(model.name, model.fingerprint) for model in run.evaluation.models]
+        parts.append("<h3>Models</h3>" + table(("model", "fingerprint"), rows, "hash"))
+    for title, file, data in (
+        ("Environment", "environment.json", run.environment),
+        ("Stages and hashes", "manifest.json", run.manifest),
+    ):
+        parts.append(f"<h3>{title}</h3>")
+        if data is None:
+            parts.append(paragraph(run.missing[file], "missing"))
+        else:
+            parts.append(table(("field", "value"), _named(data), "hash"))
+    return "".join(parts)
+
+
+def _named(data: object) -> list[tuple[str, str]]:
+    """Nested JSON as dotted names and values."""
+    return [
+        (name, "" if value is None else str(value))
+        for name, value in flat(data, lists=True).items()
     ]

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from ...errors import RunDirectoryError
+from ...files.lines import json_lines
 from ...files.write import append_lines
 from .local_queue import QueueState
 
@@ -53,15 +54,14 @@ class EventLog:
 def failures(folder: Path) -> list[tuple[str, str, str]]:
     """(time, run, reason) of every failure noted, also of runs that succeeded later."""
     try:
-        lines = (folder / FILE).read_text("utf-8").splitlines()
+        text = (folder / FILE).read_text("utf-8")
     except OSError:
         return []
     found = []
-    for line in lines:
+    for _, row in json_lines(text, lambda line, error: None):  # a kill may cut a line
         try:
-            row = json.loads(line)
             if row["event"] == "failed":
                 found.append((str(row["at"]), str(row["run"]), str(row["reason"])))
-        except (ValueError, KeyError, TypeError):
-            continue  # a line cut by a kill
+        except (KeyError, TypeError):
+            continue
     return found

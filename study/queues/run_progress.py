@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from ...files.write import replacing
 from ...pipeline.progress import StageProgress
 
 FILE = ".progress.json"
@@ -50,13 +50,8 @@ class FileProgress(StageProgress):
 
     def _write(self, done: int, total: int) -> None:
         self._written = time.monotonic()
-        scratch = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError), replacing(self.path) as scratch:  # not worth a run
             scratch.write_text(json.dumps({"title": self._title, "done": done, "total": total}))
-            os.replace(scratch, self.path)
-        except OSError:
-            scratch.unlink(missing_ok=True)  # a picture of progress is not worth a run
 
 
 @dataclass(frozen=True, slots=True)

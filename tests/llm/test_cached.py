@@ -145,7 +145,7 @@ def test_lookup_gives_back_what_was_asked_and_answered() -> None:
     )
     model = CachedModel(ScriptedModel(), store)
     [answer] = asyncio.run(model.complete([asked]))
-    found, stored = model.lookup(answer.key)
+    found, stored = lookup_call(store, answer.key)
     assert found == asked
     assert stored.text == answer.text
     assert stored.usage == answer.usage

@@ -1,4 +1,4 @@
-"""Bootstrap, equivalence, power, effect sizes and seeds against scipy, statsmodels, hand work."""
+"""Bootstrap, equivalence, power and seeds against scipy, statsmodels, hand work."""
 
 import math
 import random
@@ -6,12 +6,10 @@ import random
 import numpy as np
 import pytest
 from anlage.stats.bootstrap import paired_bootstrap
-from anlage.stats.effect import cohens_h, hedges_g_paired, paired_odds_ratio, risk_ratio, size_of_h
 from anlage.stats.equivalence import mean_equivalence, rate_equivalence, tango_z
 from anlage.stats.intervals import paired_difference, paired_mean_difference
 from anlage.stats.power import (
     mcnemar_power,
-    needed_prompts,
     paired_t_power,
     smallest_visible_change,
     smallest_visible_effect,
@@ -19,7 +17,6 @@ from anlage.stats.power import (
 from anlage.stats.seeds import crossed_difference, seed_difference
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
-from statsmodels.stats.proportion import proportion_effectsize
 from statsmodels.stats.weightstats import ttost_paired
 
 
@@ -175,14 +172,6 @@ def test_the_smallest_visible_change_is_visible_and_a_smaller_one_is_not() -> No
     assert down == found.change  # falls are seen as well as rises
 
 
-def test_needed_prompts_turns_power_around() -> None:
-    n = needed_prompts(0.5, 0.7)
-    assert n is not None
-    assert mcnemar_power(n, 0.35, 0.15) >= 0.8
-    assert mcnemar_power(n - 8, 0.35, 0.15) < 0.8
-    assert needed_prompts(0.5, 0.501) is None
-
-
 def test_t_power_equals_statsmodels() -> None:
     for n, effect in ((3, 1.0), (5, 1.2), (20, 0.4)):
         theirs = TTestPower().power(effect, n, 0.05)
@@ -190,52 +179,6 @@ def test_t_power_equals_statsmodels() -> None:
     assert smallest_visible_effect(5) == pytest.approx(
         TTestPower().solve_power(nobs=5, alpha=0.05, power=0.8), abs=1e-4
     )
-
-
-# --- effect sizes
-
-
-def test_cohens_h_equals_statsmodels_and_has_a_sign() -> None:
-    for before, after in ((0.1, 0.6), (0.5, 0.5), (1.0, 0.0)):
-        assert cohens_h(before, after) == pytest.approx(proportion_effectsize(after, before))
-    assert size_of_h(cohens_h(0.5, 0.55)) == "negligible"
-    assert size_of_h(cohens_h(0.1, 0.9)) == "large"
-
-
-def test_hedges_g_and_its_interval() -> None:
-    rng = random.Random(4)
-    before = [rng.gauss(0, 1) for _ in range(15)]
-    after = [x + rng.gauss(0.5, 1) for x in before]
-    gaps = np.array(after) - np.array(before)
-    found = hedges_g_paired(before, after)
-    d = gaps.mean() / gaps.std(ddof=1)
-    assert found.value == pytest.approx(d * (1 - 3 / (4 * 14 - 1)), abs=2e-3)
-    assert found.interval is not None
-    assert found.interval.contains(found.value)
-    # the interval leaves zero out exactly where the t test rejects
-    p = scipy_stats.ttest_1samp(gaps, 0.0).pvalue
-    assert found.interval.contains(0.0) == (p > 0.05)
-
-
-def test_paired_odds_ratio_by_hand() -> None:
-    found = paired_odds_ratio(*outcomes(10, 12, 3, 5))
-    assert found.value == 4.0
-    ends = scipy_stats.binomtest(12, 15).proportion_ci(method="exact")
-    assert found.interval is not None
-    assert found.interval.low == pytest.approx(ends.low / (1 - ends.low))
-    assert paired_odds_ratio(*outcomes(1, 5, 0, 1)).value == math.inf
-    assert math.isnan(paired_odds_ratio(*outcomes(3, 0, 0, 3)).value)
-
-
-def test_risk_ratio_equals_scipy() -> None:
-    theirs = scipy_stats.contingency.relative_risk(30, 97, 10, 100)
-    ends = theirs.confidence_interval(0.95)
-    found = risk_ratio((10, 100), (30, 97))
-    assert found.value == pytest.approx(theirs.relative_risk)
-    assert found.interval is not None
-    assert found.interval.high == pytest.approx(ends.high)
-    with pytest.raises(ValueError, match="successes in both"):
-        risk_ratio((0, 5), (1, 5))
 
 
 # --- seeds

@@ -14,7 +14,7 @@ from anlage.evaluation.measure import HARM
 from anlage.evaluation.model_evaluation import ModelEvaluation
 from anlage.inspection.run_state import RunState
 from anlage.pipeline.run import run
-from anlage.study.comparison import check_harm, compare, spread_of_gaps
+from anlage.study.comparison import check_harm, compare
 from anlage.study.design import Design, design
 from anlage.study.outcome import OutcomeSpec
 from anlage.study.planning.plan import power_of
@@ -182,14 +182,6 @@ def test_separation_is_per_twin_pair_and_has_a_direction() -> None:
     outcome = OutcomeSpec(measure="separation")
     shown = {(a, t): outcome.units(model(a, t))["p1"] for a in (True, False) for t in (True, False)}
     assert shown == {(True, True): 0, (True, False): 1, (False, True): -1, (False, False): 0}
-
-
-def test_the_spread_of_gaps_is_pooled_over_arms(tmp_path: Path) -> None:
-    plan = two_arms(tmp_path, 8)
-    spread = spread_of_gaps(compare(simulated(plan, {}, random.Random(5)), DEFENDED))
-    assert spread is not None
-    assert 0.05 < spread < 0.25
-    assert spread_of_gaps([]) is None
 
 
 @pytest.mark.slow

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...files.lines import json_lines
+from ...files.write import replacing
 from ..checkpoint import write_json
 from .check import Check
 from .monitors import Finding
@@ -96,9 +98,8 @@ class WatchMemory:
 
     def _write_checks(self) -> None:
         text = "".join(json.dumps(check.to_json()) + "\n" for check in self.checks)
-        temporary = self.folder / f"{CHECKS}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.folder / CHECKS)
+        with replacing(self.folder / CHECKS) as scratch:
+            scratch.write_text(text, encoding="utf-8")
 
 
 def read_checks(folder: Path) -> list[Check]:
@@ -106,20 +107,14 @@ def read_checks(folder: Path) -> list[Check]:
     path = folder / CHECKS
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [Check.from_json(json.loads(line)) for line in lines]
+    return [Check.from_json(row) for _, row in json_lines(path.read_text(encoding="utf-8"))]
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The lines of `conditions.jsonl`; a line that a kill cut short is left out."""
     path = folder / LOG
-    events = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [event for _, event in json_lines(text, lambda line, error: None)]
 
 
 def _key(event: dict[str, Any]) -> tuple[object, ...]:
