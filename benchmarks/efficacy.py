@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from anlage.evaluation.change import PRIMARY, estimate_of
-from anlage.evaluation.measure import SuiteMeasure
+from anlage.evaluation.measure import PRIMARY, Measure
 from anlage.evaluation.suites.evaluation import ModelOutcomes
-from anlage.evaluation.suites.wording import value_text
+from anlage.evaluation.wording import span_text
 from anlage.inspection.models import NamedModel
 from anlage.inspection.suites import Asked, measure_suites
 from anlage.pipeline.inputs import system_prompt
@@ -112,7 +111,7 @@ def measure(given: argparse.Namespace) -> list[Arm]:
     return list(found.values())
 
 
-def values(arm: Arm, base: Arm, measure: SuiteMeasure) -> tuple[list[list[float]], list[float]]:
+def values(arm: Arm, base: Arm, measure: Measure) -> tuple[list[list[float]], list[float]]:
     """The arm's value on each prompt, a row a seed, and the base's on the same prompts."""
     found = [outcome.suite(measure.suite) for outcome in (*base.outcomes, *arm.outcomes)]
     before, *seeds = [outcome.units(measure) for outcome in found if outcome is not None]
@@ -120,28 +119,28 @@ def values(arm: Arm, base: Arm, measure: SuiteMeasure) -> tuple[list[list[float]
     return [[seed[unit] for unit in prompts] for seed in seeds], [before[unit] for unit in prompts]
 
 
-def cell(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
+def cell(arm: Arm, base: Arm, measure: Measure) -> str:
     """The arm's value with its interval; with several seeds, for new seeds and new prompts."""
     seeds, before = values(arm, base, measure)
     outcome = arm.outcomes[0].suite(measure.suite)
     if outcome is None or len(before) < 2:
         return "–"
-    estimate = estimate_of(outcome, measure)
+    estimate = outcome.estimate(measure)
     if len(seeds) < 2:
-        return value_text(measure, estimate)
+        return span_text(measure, estimate)
     found = crossed_difference([[0.0] * len(before)] * len(seeds), seeds).difference
     low, high = found.interval.low, found.interval.high
     if low == high and estimate is not None:  # all alike: the prompts' own interval stands
         low, high = estimate.interval.low, estimate.interval.high
     if measure.is_rate:
         low, high = max(0.0, low), min(1.0, high)
-    shown = value_text(measure, Estimate(found.value, Interval(low, high), len(before)))
+    shown = span_text(measure, Estimate(found.value, Interval(low, high), len(before)))
     scale = 100 if measure.is_rate else 1
     each = ", ".join(f"{scale * fmean(row):.{0 if measure.is_rate else 2}f}" for row in seeds)
     return f"{shown} (seeds: {each})"
 
 
-def change(arm: Arm, base: Arm, measure: SuiteMeasure) -> str:
+def change(arm: Arm, base: Arm, measure: Measure) -> str:
     """Recipe minus base over the same prompts, for new seeds and new prompts."""
     seeds, before = values(arm, base, measure)
     if len(seeds) < 2 or len(before) < 2:

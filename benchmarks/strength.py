@@ -41,7 +41,7 @@ def main() -> None:
             model = LocalModel.load(run.model, adapter=adapter)
             limit = run.evaluation.max_tokens
             found = evaluate({"it": model}, prompts, exemplars=(), max_tokens=limit).models[0]
-        text = found.estimate(Measure("side effect", "perplexity"))
+        text = found.estimate(Measure("perplexity"))
         lost = found.rate("incoherent", "harmful_compliance", "twin")
         cells = [rate_text(found.defended), rate_text(found.over_refusal), percent(lost.value)]
         cells.append(f"{text.value:.1f}" if text else "–")

@@ -73,21 +73,22 @@ def report(file: File, full: Full = False) -> None:
 
 
 def _print(found: StudyResult, *, said: Sequence[str] = ()) -> None:
+    from ..evaluation.wording import p_text
     from ..study.report.report import loud_lines
-    from ..study.wording import amount, ends, headline, p_text
+    from ..study.wording import amount, ends, headline
 
     for line in (line for line in loud_lines(found) if line not in said):
         console.print(Text(line, style="bold red"))
     console.print(Text(headline(found.comparisons), style="bold"))
     against = found.design.spec.against
-    label = found.comparisons[0].outcome.label if found.comparisons else ""
+    label = found.comparisons[0].outcome.what.label if found.comparisons else ""
     table = Table(title=f"{label}, against {against}", title_justify="left")
     for column in ("arm", "seeds", "difference", "95%", "p, Holm", "verdict"):
         table.add_column(column, justify="left" if column in ("arm", "verdict") else "right")
     for c in found.comparisons:
         best = c.best
         figures = (
-            (amount(best.value, c.outcome, sign=True), ends(best.interval, c.outcome))
+            (amount(best.value, c.outcome.what, sign=True), ends(best.interval, c.outcome.what))
             if best
             else ("-", "-")
         )

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from statistics import fmean
-from typing import Final, Literal
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol
 
 from ..stats.bootstrap import paired_bootstrap
 from ..stats.intervals import (
     Difference,
     Estimate,
-    Interval,
-    Rate,
     holm,
-    mean_estimate,
     paired_difference,
     paired_mean_difference,
 )
-from .measure import HARM, Measure, SuiteMeasure
-from .model_evaluation import ModelEvaluation
+from .measure import HARM, Measure
 from .suites.evaluation import ModelOutcomes
-from .suites.outcome import SuiteOutcome
 
 ALPHA = 0.05
+
+Movement = Literal["rose", "fell", "unclear"]
+Verdict = Literal["better", "worse", "unclear"]
+
+
+def direction_of(difference: Difference, p_adjusted: float) -> Movement:
+    """What may be claimed of a difference: its interval and the adjusted test must agree."""
+    if not p_adjusted < ALPHA or difference.interval.contains(0.0):
+        return "unclear"
+    return "rose" if difference.value > 0 else "fell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,10 @@ class Change:
         measure: What was measured.
         before: The baseline's value (perplexity: exp of the mean nats).
         after: The other model's value.
-        difference: After minus before; for perplexity in nats per token, so
-            that its exp is the ratio of the two.
+        difference: After minus before, with n, interval and unadjusted p-value; for
+            perplexity in nats per token, so that its exp is the ratio of the two.
         p_holm: p-value adjusted within the measure's family.
+        aimed: True where the training meant to move it.
     """
 
     measure: Measure
@@ -44,36 +49,72 @@ class Change:
     after: Estimate
     difference: Difference
     p_holm: float
+    aimed: bool = False
 
     @property
-    def direction(self) -> Literal["rose", "fell", "unclear"]:
+    def direction(self) -> Movement:
         """What may be claimed: both the interval and the adjusted test must agree."""
-        if self.p_holm >= ALPHA or self.difference.interval.contains(0.0):
-            return "unclear"
-        return "rose" if self.difference.value > 0 else "fell"
+        return direction_of(self.difference, self.p_holm)
 
     @property
-    def is_better(self) -> bool | None:
-        """Whether it moved in the good direction; None where unclear or neither is good."""
+    def verdict(self) -> Verdict:
+        """Whether it clearly moved in the good or the bad direction.
+
+        `unclear` also where neither direction is good; `direction` then says what moved.
+        """
         if self.direction == "unclear" or not self.measure.better:
-            return None
-        return (self.direction == "rose") == (self.measure.better == "higher")
+            return "unclear"
+        rose_is_good = self.measure.better == "higher"
+        return "better" if (self.direction == "rose") == rose_is_good else "worse"
+
+    def form(self) -> dict[str, Any]:
+        """As it stands in `50_evaluation.json`."""
+        return {
+            "measure": self.measure.form(),
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "difference": asdict(self.difference),
+            "p_holm": self.p_holm,
+        }
 
 
-def changes(before: ModelEvaluation, after: ModelEvaluation) -> tuple[Change, ...]:
-    """Every measure the two models share, Holm-adjusted per family.
+class Measured(Protocol):
+    """One model on prompts or suites, unit by unit."""
 
-    Measures with no shared units (means: fewer than 2) are left out, and so is
-    perplexity where the tokenizers differ, since it cannot be compared.
+    def measures(self) -> list[Measure]:
+        """What is measured, in table order."""
+        ...
+
+    def units(self, measure: Measure) -> Mapping[str, float]:
+        """Unit id -> value; 0.0 or 1.0 for a rate. Pairs two models up."""
+        ...
+
+    def asked(self, measure: Measure) -> Hashable:
+        """What the measure was taken on; two models are compared only where it is equal."""
+        ...
+
+
+def changes(
+    before: Measured, after: Measured, *, targets: Collection[str] = (HARM,)
+) -> tuple[Change, ...]:
+    """Every measure that two models share, Holm-adjusted per family.
+
+    Left out: measures with no shared units (means and suites: fewer than 2), suites
+    that differ in what was asked (`unpaired` names them), and perplexity where the
+    tokenizers differ. Where one request stands in several units (attacks of a family),
+    whole requests are resampled and flipped.
 
     Args:
         before: The baseline.
         after: The model compared with it.
+        targets: Failure modes and suites the training aimed at; what moves elsewhere
+            is bleed.
     """
     found = [
-        change
+        replace(change, aimed=_is_aimed(measure, targets))
         for measure in before.measures()
-        if (change := _change(measure, before, after)) is not None
+        if before.asked(measure) == after.asked(measure)
+        and (change := compare(measure, before.units(measure), after.units(measure))) is not None
     ]
     adjusted: dict[int, float] = {}
     for family in {change.measure.family for change in found}:
@@ -82,109 +123,40 @@ def changes(before: ModelEvaluation, after: ModelEvaluation) -> tuple[Change, ..
     return tuple(replace(change, p_holm=adjusted[index]) for index, change in enumerate(found))
 
 
-def _change(measure: Measure, before: ModelEvaluation, after: ModelEvaluation) -> Change | None:
-    first, second = before.units(measure), after.units(measure)
-    shared = [unit for unit in first if unit in second]
-    if measure.name == "perplexity":
-        if not shared or set(first) != set(second):
-            return None
-        return _perplexity_change(measure, before, after)
-    old, new = [first[unit] for unit in shared], [second[unit] for unit in shared]
-    if measure.is_rate:
-        if not shared:
-            return None
-        difference = paired_difference([x == 1.0 for x in old], [x == 1.0 for x in new])
-        return Change(measure, _rate(old), _rate(new), difference, difference.p)
-    if len(shared) < 2:
-        return None
-    difference = paired_mean_difference(old, new)
-    return Change(measure, mean_estimate(old), mean_estimate(new), difference, difference.p)
-
-
-def _perplexity_change(
-    measure: Measure, before: ModelEvaluation, after: ModelEvaluation
+def compare(
+    measure: Measure, before: Mapping[str, float], after: Mapping[str, float]
 ) -> Change | None:
-    first, second = before.units(measure), after.units(measure)
-    old, new = before.estimate(measure), after.estimate(measure)
-    if old is None or new is None:
-        return None
-    difference = paired_mean_difference(list(first.values()), [second[unit] for unit in first])
-    return Change(measure, old, new, difference, difference.p)
-
-
-def _rate(values: list[float]) -> Estimate:
-    return Rate(round(sum(values)), len(values)).estimate
-
-
-PRIMARY: Final = frozenset({"defended", "over_refusal", "accuracy", "matching", "quality"})
-"""Measures a claim may rest on; p-values are Holm-adjusted over all of them, and over
-all others apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class SuiteChange:
-    """One measure of one suite, before and after, on the units both have.
-
-    Attributes:
-        measure: What was measured.
-        before: The baseline's value.
-        after: The other model's.
-        difference: After minus before; interval and p-value not adjusted.
-        p_holm: p-value adjusted over all primary, or over all other measures.
-        aimed: True where the training meant to move it.
-    """
-
-    measure: SuiteMeasure
-    before: Estimate
-    after: Estimate
-    difference: Difference
-    p_holm: float
-    aimed: bool
-
-    @property
-    def direction(self) -> Literal["rose", "fell", "unclear"]:
-        """What may be claimed: both the interval and the adjusted test must agree."""
-        if self.p_holm >= ALPHA or self.difference.interval.contains(0.0):
-            return "unclear"
-        return "rose" if self.difference.value > 0 else "fell"
-
-    @property
-    def is_better(self) -> bool | None:
-        """Whether it moved in the good direction; None where unclear or neither is good."""
-        if self.direction == "unclear" or not self.measure.better:
-            return None
-        return (self.direction == "rose") == (self.measure.better == "higher")
-
-
-def suite_changes(
-    before: ModelOutcomes, after: ModelOutcomes, *, targets: Collection[str] = (HARM,)
-) -> tuple[SuiteChange, ...]:
-    """Every measure of every suite both models were asked in the same form.
-
-    Suites that differ in what was asked (another sample, another file) are left
-    out: `unpaired` names them. Where one request stands in several units (attacks
-    of a family), whole requests are resampled and flipped.
+    """One measure on the units both have, not adjusted; None with too few of them.
 
     Args:
-        before: The baseline.
-        after: The model compared with it.
-        targets: Failure modes and suites the training aimed at; what moves
-            elsewhere is bleed.
+        measure: What the values are.
+        before: Unit id -> value of the baseline.
+        after: The same of the other model.
     """
-    found: list[SuiteChange] = []
-    for old in before.suites:
-        new = after.suite(old.suite)
-        if new is None or new.sha256 != old.sha256:
-            continue
-        for measure in old.measures():
-            change = _suite_change(measure, old, new, targets)
-            if change is not None:
-                found.append(change)
-    adjusted: dict[int, float] = {}
-    for primary in (True, False):
-        rows = [k for k, c in enumerate(found) if (c.measure.name in PRIMARY) == primary]
-        adjusted.update(zip(rows, holm([found[k].difference.p for k in rows]), strict=True))
-    return tuple(replace(change, p_holm=adjusted[k]) for k, change in enumerate(found))
+    shared = [unit for unit in before if unit in after]
+    if len(shared) < (1 if measure.is_rate and not measure.suite else 2):
+        return None
+    old, new = [before[unit] for unit in shared], [after[unit] for unit in shared]
+    first, second = (measure.estimate(dict(zip(shared, x, strict=True))) for x in (old, new))
+    if first is None or second is None:
+        return None
+    difference = _difference(measure, old, new, measure.groups(shared))
+    return Change(measure, first, second, difference, difference.p)
+
+
+def _difference(
+    measure: Measure, old: Sequence[float], new: Sequence[float], groups: Sequence[str]
+) -> Difference:
+    if len(set(groups)) < len(groups):
+        return paired_bootstrap(old, new, groups=groups)
+    if measure.is_rate:
+        return paired_difference([x == 1.0 for x in old], [x == 1.0 for x in new])
+    return paired_mean_difference(old, new)
+
+
+def _is_aimed(measure: Measure, targets: Collection[str]) -> bool:
+    named = {measure.failure_mode, measure.suite, measure.suite.split("+")[0]}
+    return bool(named & set(targets))
 
 
 def unpaired(before: ModelOutcomes, after: ModelOutcomes) -> list[str]:
@@ -204,68 +176,6 @@ def unpaired(before: ModelOutcomes, after: ModelOutcomes) -> list[str]:
     return reasons
 
 
-def bleed(changes: Collection[SuiteChange]) -> tuple[SuiteChange, ...]:
+def bleed(changes: Collection[Change]) -> tuple[Change, ...]:
     """What moved, for better or worse, though the training did not aim at it."""
     return tuple(change for change in changes if not change.aimed and change.direction != "unclear")
-
-
-def estimate_of(outcome: SuiteOutcome, measure: SuiteMeasure) -> Estimate | None:
-    """A measure of one model with its 95% interval, or None with too few units.
-
-    Rates: Wilson. Means: t. Where one request stands in several units, the mean
-    over requests and its t interval.
-    """
-    return _estimate(outcome.units(measure), measure)
-
-
-def _estimate(units: Mapping[str, float], measure: SuiteMeasure) -> Estimate | None:
-    if not units:
-        return None
-    clusters = _clusters(units)
-    if len(clusters) < len(units):
-        if len(clusters) < 2:
-            return None
-        means = [fmean(values) for values in clusters.values()]
-        found = mean_estimate(means)
-        low, high = found.interval.low, found.interval.high
-        if measure.is_rate:
-            low, high = max(0.0, low), min(1.0, high)
-        return Estimate(found.value, Interval(low, high), len(units))
-    values = list(units.values())
-    if measure.is_rate:
-        return Rate(round(sum(values)), len(values)).estimate
-    return mean_estimate(values) if len(values) > 1 else None
-
-
-def _clusters(units: Mapping[str, float]) -> dict[str, list[float]]:
-    """Values by request: `jbb_h00+aim` and `jbb_h00+leo` are the same one."""
-    found: dict[str, list[float]] = {}
-    for unit, value in units.items():
-        found.setdefault(unit.split("+")[0], []).append(value)
-    return found
-
-
-def _suite_change(
-    measure: SuiteMeasure, old: SuiteOutcome, new: SuiteOutcome, targets: Collection[str]
-) -> SuiteChange | None:
-    first, second = old.units(measure), new.units(measure)
-    shared = [unit for unit in first if unit in second]
-    if len(shared) < 2:
-        return None
-    before, after = [first[unit] for unit in shared], [second[unit] for unit in shared]
-    groups = [unit.split("+")[0] for unit in shared]
-    if len(set(groups)) < len(groups):
-        if len(set(groups)) < 2:
-            return None
-        difference = paired_bootstrap(before, after, groups=groups)
-    elif measure.is_rate:
-        difference = paired_difference([x == 1.0 for x in before], [x == 1.0 for x in after])
-    else:
-        difference = paired_mean_difference(before, after)
-    estimates = [
-        _estimate(dict(zip(shared, values, strict=True)), measure) for values in (before, after)
-    ]
-    if estimates[0] is None or estimates[1] is None:
-        return None
-    aimed = bool({measure.failure_mode, measure.suite, measure.suite.split("+")[0]} & set(targets))
-    return SuiteChange(measure, estimates[0], estimates[1], difference, difference.p, aimed)

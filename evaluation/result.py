@@ -96,7 +96,7 @@ class Evaluation:
         """
         data: dict[str, Any] = asdict(self)
         data["changes"] = {
-            name: [asdict(change) for change in self.changes(name)] for name in self.compared
+            name: [change.form() for change in self.changes(name)] for name in self.compared
         }
         return form_text(FORMAT, data)
 

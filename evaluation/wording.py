@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..stats.intervals import Estimate, Rate
 from .answer import JudgeQuality
@@ -28,22 +29,40 @@ def rate_text(rate: Rate | Estimate) -> str:
 
 def value_text(measure: Measure, estimate: Estimate) -> str:
     """A measured value in its own unit."""
-    if measure.is_rate or measure.name == "repetition":
+    if measure.in_percent:
         return percent(estimate.value)
-    return f"{estimate.value:.1f}" if measure.name == "perplexity" else f"{estimate.value:+.2f}"
+    if measure.name == "perplexity":
+        return f"{estimate.value:.1f}"
+    return _plain(measure, estimate.value)
+
+
+def span_text(measure: Measure, estimate: Estimate | None) -> str:
+    """A measured value with its interval, e.g. `57.5% [42 to 71]`."""
+    if estimate is None:
+        return "not measured"
+    ends = estimate.interval
+    if measure.in_percent:
+        low, high = f"{100 * ends.low:.0f}", f"{100 * ends.high:.0f}"
+    else:
+        low, high = f"{ends.low:.2f}", f"{ends.high:.2f}"
+    return f"{value_text(measure, estimate)} [{low} to {high}]"
 
 
 def difference_text(change: Change) -> str:
-    """The change with its interval: points, a ratio for perplexity, nats for margins."""
-    value, ends = change.difference.value, change.difference.interval
-    if change.measure.is_rate:
-        return f"{points(value)} [{points(ends.low, 0)} to {points(ends.high, 0)}]"
-    if change.measure.name == "repetition":
-        return f"{points(value)} [{points(ends.low)} to {points(ends.high)}]"
-    if change.measure.name == "perplexity":
+    """The change with its interval: points, a ratio for perplexity, else its own unit."""
+    value, ends, measure = change.difference.value, change.difference.interval, change.measure
+    if measure.in_percent:
+        low, high = points(ends.low, measure.decimals), points(ends.high, measure.decimals)
+        return f"{points(value)} [{low} to {high}]"
+    if measure.name == "perplexity":
         ratios = [f"{math.exp(end):.2f}" for end in (value, ends.low, ends.high)]
         return f"×{ratios[0]} [{ratios[1]} to {ratios[2]}]"
     return f"{value:+.2f} [{ends.low:+.2f} to {ends.high:+.2f}]"
+
+
+def _plain(measure: Measure, value: float) -> str:
+    """Two decimals; with a sign where the sign says which answer is likelier."""
+    return f"{value:+.2f}" if measure.name == "margin" else f"{value:.2f}"
 
 
 def points(share: float, decimals: int = 1) -> str:
@@ -53,7 +72,9 @@ def points(share: float, decimals: int = 1) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value to three decimals, `<0.001` below."""
+    """A p-value to three decimals, `<0.001` below, `-` for none."""
+    if math.isnan(p):
+        return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -61,13 +82,18 @@ def change_cells(change: Change) -> tuple[str, ...]:
     """A row of a table of changes: measure, n, before, after, change with interval, p."""
     measure = change.measure
     return (
-        measure.label,
+        measure.full_label,
         str(change.difference.n),
         value_text(measure, change.before),
         value_text(measure, change.after),
         difference_text(change),
         p_text(change.p_holm),
     )
+
+
+def moved_words(moved: Sequence[Change]) -> str:
+    """What moved and which way, one after the other."""
+    return "; ".join(f"{c.measure.suite} {c.measure.label} {c.direction}".strip() for c in moved)
 
 
 def judge_text(judge: JudgeQuality) -> str:
@@ -170,4 +196,11 @@ CAPTION = (
     "Intervals and tests: Newcombe and exact McNemar for rates, paired t for means; p is "
     "Holm-adjusted within each block. The judge's errors are in no interval."
 )
-"""How to read the numbers, for the terminal and the report."""
+"""How to read the numbers of a run, for the terminal and the report."""
+
+SUITES_CAPTION = (
+    "Values with 95% intervals (Wilson; t for means). Changes are on the same prompts: points for "
+    "rates; Newcombe and exact McNemar, paired t, or a bootstrap over requests where one request "
+    "stands in several units. p is Holm-adjusted. The judge's errors are in no interval."
+)
+"""How to read the numbers of suites."""

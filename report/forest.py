@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..evaluation.change import Change, SuiteChange
+from ..evaluation.change import Change
 from .drawing import COLOURS, new_figure, plot_style, to_svg
 
 _GOOD, _BAD, _OPEN = COLOURS[1], COLOURS[2], "#555555"
@@ -32,18 +32,16 @@ class ForestRow:
 
 
 def forest_rows(found: Sequence[Change]) -> list[ForestRow]:
-    """Changes of a run's own measures as rows, each in its own unit."""
-    return [_row(change.measure.label.removeprefix("probe, "), change, 1) for change in found]
+    """Changes as rows: rates in points, all others in their own unit."""
+    return [_row(change) for change in found]
 
 
-def suite_rows(found: Sequence[SuiteChange]) -> list[ForestRow]:
-    """Changes of rates on suites as rows, in points."""
-    return [_row(change.measure.full_label, change, 100) for change in found]
-
-
-def _row(label: str, change: Change | SuiteChange, scale: int) -> ForestRow:
+def _row(change: Change) -> ForestRow:
+    label = change.measure.full_label.removeprefix("probe, ")
     value, ends = change.difference.value, change.difference.interval
-    return ForestRow(label, scale * value, scale * ends.low, scale * ends.high, change.is_better)
+    scale = 100 if change.measure.in_points else 1
+    better = {"better": True, "worse": False}.get(change.verdict)
+    return ForestRow(label, scale * value, scale * ends.low, scale * ends.high, better)
 
 
 def forest_plot(rows: Sequence[ForestRow], unit: str) -> bytes:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
+from ..evaluation.change import ALPHA, Movement, direction_of
 from ..stats.equivalence import Equivalence, mean_equivalence
 from ..stats.intervals import Difference, holm
-from ..stats.seeds import SeedDifference, bounded, crossed_difference, seed_difference
-from .outcome import OutcomeSpec
+from ..stats.seeds import SeedDifference, crossed_difference, seed_difference
+from .outcome import StudyMeasure
 from .results import Results, shared_units
 
-ALPHA = 0.05
 Verdict = Literal["higher", "lower", "unclear", "not tested", "not measured"]
+_VERDICTS: Final[Mapping[Movement, Verdict]] = {
+    "rose": "higher",
+    "fell": "lower",
+    "unclear": "unclear",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Comparison:
 
     arm: str
     against: str
-    outcome: OutcomeSpec
+    outcome: StudyMeasure
     declared: bool
     seeds: tuple[int, ...]
     gaps: tuple[float, ...]
@@ -58,12 +63,10 @@ class Comparison:
             return "not measured"
         if not self.declared:
             return "not tested"
-        if not self.p_holm < ALPHA or best.interval.contains(0.0):
-            return "unclear"
-        return "higher" if best.value > 0 else "lower"
+        return _VERDICTS[direction_of(best, self.p_holm)]
 
 
-def compare(results: Results, outcome: OutcomeSpec) -> list[Comparison]:
+def compare(results: Results, outcome: StudyMeasure) -> list[Comparison]:
     """Every arm against the reference on one outcome, Holm over those declared.
 
     Only seeds at which both runs are finished count. An arm that was not trained has
@@ -83,7 +86,7 @@ def compare(results: Results, outcome: OutcomeSpec) -> list[Comparison]:
     return found
 
 
-def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
+def _comparison(results: Results, outcome: StudyMeasure, arm: str) -> Comparison:
     spec = results.design.spec
     ours, theirs = results.units(outcome, arm), results.units(outcome, spec.against)
     seeds = tuple(seed for seed in spec.seeds if seed in ours and seed in theirs)
@@ -97,17 +100,10 @@ def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
     gaps = tuple(new - old for old, new in means)
     fixed = crossed = None
     if len(seeds) >= 2:
-        fixed = _bounded(seed_difference(*zip(*means, strict=True)), outcome)
+        fixed = outcome.bounded(seed_difference(*zip(*means, strict=True)))
         if len(units) >= 2:
-            crossed = _bounded(crossed_difference(before, after), outcome)
+            crossed = outcome.bounded(crossed_difference(before, after))
     return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)
-
-
-def _bounded(found: SeedDifference, outcome: OutcomeSpec) -> SeedDifference:
-    """Within what a difference of shares, or of differences of shares, can be at all."""
-    if not outcome.is_rate:
-        return found
-    return bounded(found, 2.0 if outcome.measure == "separation" else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +118,7 @@ class HarmCheck:
     """
 
     arm: str
-    outcome: OutcomeSpec
+    outcome: StudyMeasure
     margin: float
     test: Equivalence | None
 
@@ -131,7 +127,8 @@ class HarmCheck:
         """True: shown to be no worse than the margin. False: not shown. None: not tested."""
         if self.test is None:
             return None
-        p = self.test.p_not_lower if self.outcome.better == "higher" else self.test.p_not_higher
+        is_higher_good = self.outcome.what.better == "higher"
+        p = self.test.p_not_lower if is_higher_good else self.test.p_not_higher
         return p < ALPHA
 
 

@@ -13,7 +13,7 @@ from ..evaluation.model_evaluation import ModelEvaluation
 from ..evaluation.result import Evaluation
 from ..inspection.run_state import RunState, run_state
 from .design import Design, PlannedRun
-from .outcome import OutcomeSpec
+from .outcome import StudyMeasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Results:
         found = next(result for result in self.runs if result.run.name == wanted)
         return found if found.model is not None else None
 
-    def units(self, outcome: OutcomeSpec, arm: str) -> dict[int, dict[str, float]]:
+    def units(self, outcome: StudyMeasure, arm: str) -> dict[int, dict[str, float]]:
         """Seed -> unit -> value, for the seeds at which the arm has a finished run."""
         values = {}
         for seed in self.design.spec.seeds:
@@ -58,7 +58,7 @@ class Results:
                 values[seed] = units
         return values
 
-    def means(self, outcome: OutcomeSpec, arm: str) -> dict[int, float]:
+    def means(self, outcome: StudyMeasure, arm: str) -> dict[int, float]:
         """Seed -> mean over the run's units."""
         return {seed: fmean(u.values()) for seed, u in self.units(outcome, arm).items()}
 

@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..files.validation import validation_problems
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
-from .outcome import OutcomeSpec, read_outcome
+from .outcome import StudyMeasure, read_outcome
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Overrides = dict[str, Any]
@@ -31,7 +31,7 @@ DEFAULT_CONTROLS: tuple[ControlName, ...] = (
 FULL = "full"
 """Name of the arm that changes nothing; added where no arm of that name is written."""
 
-Outcome = Annotated[OutcomeSpec, BeforeValidator(read_outcome)]
+Outcome = Annotated[StudyMeasure, BeforeValidator(read_outcome)]
 
 
 class NoHarm(BaseModel):

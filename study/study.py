@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ..inspection.run_state import run_state
 from .comparison import check_harm, compare
 from .design import design
-from .outcome import OutcomeSpec
+from .outcome import StudyMeasure
 from .planning.frozen_plan import freeze, read_frozen
 from .planning.plan import StudyPlan, make_plan
 from .planning.sharing import Job, jobs_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     pass
 
 Backend = Literal["local", "ray"]
-_FALLBACK = OutcomeSpec(measure="defended")
+_FALLBACK = StudyMeasure(measure="defended")
 
 
 class Study:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RunDirectoryError
 from ..files.write import replacing
 from .comparison import Comparison
-from .outcome import OutcomeSpec
+from .outcome import StudyMeasure
 from .results import Results, RunResult
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def measure_frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def outcomes_of(results: Results) -> list[OutcomeSpec]:
+def outcomes_of(results: Results) -> list[StudyMeasure]:
     """Primary, secondary and no-harm outcomes, each once; `defended` where none is declared."""
     spec = results.design.spec
-    primary = [spec.outcome or OutcomeSpec(measure="defended")]
+    primary = [spec.outcome or StudyMeasure(measure="defended")]
     found = [*primary, *spec.secondary, *(rule.outcome for rule in spec.no_harm)]
     return list(dict.fromkeys(found))
 
@@ -163,7 +163,7 @@ def _head(result: RunResult) -> dict[str, Any]:
     }
 
 
-def _named(outcome: OutcomeSpec) -> dict[str, Any]:
+def _named(outcome: StudyMeasure) -> dict[str, Any]:
     return {
         "measure": outcome.measure,
         "failure_mode": outcome.failure_mode,

@@ -5,42 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..evaluation.measure import Measure
+from ..evaluation.wording import p_text
 from ..stats.intervals import Interval
 from .comparison import Comparison, HarmCheck
-from .outcome import OutcomeSpec
 
 
-def amount(value: float, outcome: OutcomeSpec, *, sign: bool = False) -> str:
+def amount(value: float, measure: Measure, *, sign: bool = False) -> str:
     """A value or difference: points for shares, three decimals otherwise."""
     if math.isnan(value):
         return "-"
     form = "+" if sign else ""
-    return f"{100 * value:{form}.1f}" if outcome.is_rate else f"{value:{form}.3f}"
+    return f"{100 * value:{form}.1f}" if measure.in_points else f"{value:{form}.3f}"
 
 
-def ends(interval: Interval, outcome: OutcomeSpec) -> str:
+def ends(interval: Interval, measure: Measure) -> str:
     """Both ends of an interval."""
-    low, high = amount(interval.low, outcome, sign=True), amount(interval.high, outcome, sign=True)
+    low, high = (amount(end, measure, sign=True) for end in (interval.low, interval.high))
     return f"{low} to {high}"
-
-
-def p_text(p: float) -> str:
-    """A p-value."""
-    if math.isnan(p):
-        return "-"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def sentence(comparison: Comparison) -> str:
     """One comparison as a sentence that claims no more than its interval."""
-    best, name = comparison.best, comparison.outcome.label
+    best, name = comparison.best, comparison.outcome.what.label
     if best is None:
         have = len(comparison.seeds)
         return f"{comparison.arm}: {name} cannot be compared ({have} paired seeds, 2 are needed)."
-    unit = " points" if comparison.outcome.is_rate else f" {comparison.outcome.unit}"
+    unit = " points" if comparison.outcome.what.in_points else f" {comparison.outcome.what.unit}"
     figures = (
-        f"{amount(best.value, comparison.outcome, sign=True)}{unit}, "
-        f"95% {ends(best.interval, comparison.outcome)}, {len(comparison.seeds)} seeds"
+        f"{amount(best.value, comparison.outcome.what, sign=True)}{unit}, "
+        f"95% {ends(best.interval, comparison.outcome.what)}, {len(comparison.seeds)} seeds"
     )
     words = {
         "higher": f"{name} was higher than in {comparison.against}",
@@ -65,7 +59,7 @@ def headline(comparisons: Sequence[Comparison]) -> str:
 
 def _found(measured: Sequence[Comparison]) -> str:
     clear = [c for c in measured if c.verdict in ("higher", "lower")]
-    label, against = measured[0].outcome.label, measured[0].against
+    label, against = measured[0].outcome.what.label, measured[0].against
     if not clear:
         return (
             f"None of {len(measured)} arms differs clearly from {against} in {label}. "
@@ -73,11 +67,11 @@ def _found(measured: Sequence[Comparison]) -> str:
             "difference is still possible."
         )
     shown = "; ".join(
-        f"{c.arm} {c.verdict} by {amount(abs(best.value), c.outcome)}"
+        f"{c.arm} {c.verdict} by {amount(abs(best.value), c.outcome.what)}"
         for c in clear[:6]
         if (best := c.best) is not None
     )
-    unit = " (points)" if measured[0].outcome.is_rate else ""
+    unit = " (points)" if measured[0].outcome.what.in_points else ""
     rest = f" and {len(clear) - 6} more" if len(clear) > 6 else ""
     return (
         f"{len(clear)} of {len(measured)} arms differ from {against} in {label}{unit}: "
@@ -89,13 +83,13 @@ def _found(measured: Sequence[Comparison]) -> str:
 
 def harm_sentence(check: HarmCheck) -> str:
     """One no-harm check as a sentence."""
-    what = f"{check.arm}: {check.outcome.label}"
-    margin = amount(check.margin, check.outcome)
+    what = f"{check.arm}: {check.outcome.what.label}"
+    margin = amount(check.margin, check.outcome.what)
     if check.test is None:
         return f"{what} was not tested (2 paired seeds are needed)."
     figures = (
-        f"{amount(check.test.value, check.outcome, sign=True)}, "
-        f"90% {ends(check.test.interval, check.outcome)}"
+        f"{amount(check.test.value, check.outcome.what, sign=True)}, "
+        f"90% {ends(check.test.interval, check.outcome.what)}"
     )
     if check.kept:
         return f"{what} is no worse by the margin of {margin} ({figures})."

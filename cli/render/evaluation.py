@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +23,8 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     if evaluation.compared:
         for name in evaluation.compared:
             parts += [Text(verdict_sentence(evaluation, name), style="bold"), Text()]
-            parts.append(change_table(evaluation, name))
+            title = f"{evaluation.baseline} → {name}"
+            parts.append(change_table(title, evaluation.changes(name)))
     else:
         parts += [Text(verdict_sentence(evaluation), style="bold"), Text()]
         parts.append(value_table(evaluation))
@@ -35,24 +38,35 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     return Group(*parts)
 
 
-def change_table(evaluation: Evaluation, name: str) -> Table:
+def change_table(title: str, found: Sequence[Change], *, suites: bool = False) -> Table:
     """Before, after, change with its interval and p, one row per measure.
 
     Args:
-        evaluation: With a baseline.
-        name: The model compared with it.
+        title: What is compared.
+        found: The changes, in the order of the rows.
+        suites: True where they were measured on suites, which then head their rows.
     """
-    table = Table(title=Text(f"{evaluation.baseline} → {name}"), title_justify="left")
-    table.add_column("measure")
+    table = Table(title=Text(title), title_justify="left")
+    if suites:
+        table.add_column("suite", overflow="fold")
+    table.add_column("measure", overflow="fold" if suites else "ellipsis")
     for column in ("n", "before", "after", "change [95%]", "p"):
         table.add_column(column, justify="right")
-    family = ""
-    for change in evaluation.changes(name):
-        if family and change.measure.family != family:
+    block = ""
+    for change in found:
+        measure = change.measure
+        now = measure.suite or measure.family
+        if block and now != block:
             table.add_section()
-        family = change.measure.family
-        table.add_row(*_cells(change), style=_style(change))
+        head = (measure.suite if now != block else "",) if suites else ()
+        block = now
+        cells = (*head, measure.label, *change_cells(change)[1:])
+        table.add_row(*map(Text, cells), style=_STYLES[change.verdict])  # Text: a name may hold [x]
     return table
+
+
+_STYLES = {"better": "green", "worse": "red", "unclear": ""}
+"""Colour only what was shown, and only where a direction is good or bad."""
 
 
 def value_table(evaluation: Evaluation) -> Table:
@@ -70,17 +84,8 @@ def value_table(evaluation: Evaluation) -> Table:
                 continue
             ends = estimate.interval
             span = f"{ends.low:.2f} to {ends.high:.2f}"
-            if measure.is_rate or measure.name == "repetition":
+            if measure.in_percent:
                 span = f"{percent(ends.low)} to {percent(ends.high)}"
             cells.append(f"{value_text(measure, estimate)} [{span}]")
         table.add_row(Text(measure.label), *(Text(cell) for cell in cells))
     return table
-
-
-def _cells(change: Change) -> tuple[Text, ...]:
-    return tuple(Text(cell) for cell in change_cells(change))  # Text: a name may hold [markup]
-
-
-def _style(change: Change) -> str:
-    """Colour only what was shown, and only where a direction is good or bad."""
-    return {True: "green", False: "red", None: ""}[change.is_better]

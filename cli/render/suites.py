@@ -8,24 +8,18 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...evaluation.change import SuiteChange, bleed, estimate_of, suite_changes, unpaired
-from ...evaluation.measure import HARM, SuiteMeasure
+from ...evaluation.change import Change, bleed, unpaired
+from ...evaluation.change import changes as changes_between
+from ...evaluation.measure import HARM, Measure
 from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ...evaluation.suites.gates import GateResult
 from ...evaluation.suites.outcome import SuiteOutcome
-from ...evaluation.suites.wording import change_cells, moved_words, value_text
-from ...evaluation.wording import judge_text
-from ...stats.intervals import Estimate
+from ...evaluation.wording import SUITES_CAPTION, judge_text, moved_words, span_text
 from ...stats.power import smallest_visible_change
+from .evaluation import change_table
 
 FEW = 10
 """Prompts below which a failure mode gets no line of its own in the terminal."""
-
-CAPTION = (
-    "Values with 95% intervals (Wilson; t for means). Changes are on the same prompts: points for "
-    "rates; Newcombe and exact McNemar, paired t, or a bootstrap over requests where one request "
-    "stands in several units. p is Holm-adjusted. The judge's errors are in no interval."
-)
 
 
 def suites_report(
@@ -70,9 +64,9 @@ def value_table(evaluation: SuiteEvaluation) -> Table:
         first = next(o for m in evaluation.models if (o := m.suite(name)) is not None)
         shown, hidden = _told(first)
         for row, measure in enumerate(shown):
-            found = [_estimate(model, measure) for model in evaluation.models]
+            found = [model.estimate(measure) for model in evaluation.models]
             n = next((str(estimate.n) for estimate in found if estimate), "0")
-            cells = [value_text(measure, estimate) for estimate in found]
+            cells = [span_text(measure, estimate) for estimate in found]
             head = name if row == 0 else ""
             table.add_row(*(Text(cell) for cell in (head, measure.label, n, *cells)))
         if hidden:
@@ -92,22 +86,9 @@ def comparison_report(
         after: The other model.
         targets: Failure modes and suites the training aimed at.
     """
-    changes = suite_changes(before, after, targets=targets)
-    table = Table(title=Text(f"{before.name} → {after.name}"), title_justify="left")
-    for column in ("suite", "measure"):
-        table.add_column(column, overflow="fold")
-    for column in ("n", "before", "after", "change [95%]", "p"):
-        table.add_column(column, justify="right")
-    suite = ""
-    for change in changes:
-        if suite and change.measure.suite != suite:
-            table.add_section()
-        head = change.measure.suite if change.measure.suite != suite else ""
-        suite = change.measure.suite
-        cells = (head, change.measure.label, str(change.difference.n), *change_cells(change))
-        style = {True: "green", False: "red", None: ""}[change.is_better]
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    parts: list[RenderableType] = [table, Text(CAPTION, style="dim")]
+    changes = changes_between(before, after, targets=targets)
+    table = change_table(f"{before.name} → {after.name}", changes, suites=True)
+    parts: list[RenderableType] = [table, Text(SUITES_CAPTION, style="dim")]
     moved = bleed(changes)
     aims = ", ".join(target.replace("_", " ") for target in targets) or "nothing"
     if moved:
@@ -135,7 +116,7 @@ def gates_table(results: Sequence[GateResult]) -> Table:
     return table
 
 
-def visible_text(changes: Sequence[SuiteChange]) -> str:
+def visible_text(changes: Sequence[Change]) -> str:
     """What the first compared rate could have shown at all."""
     for change in changes:
         if change.measure.is_rate:
@@ -145,7 +126,7 @@ def visible_text(changes: Sequence[SuiteChange]) -> str:
     return ""
 
 
-def _told(outcome: SuiteOutcome) -> tuple[list[SuiteMeasure], int]:
+def _told(outcome: SuiteOutcome) -> tuple[list[Measure], int]:
     """Measures worth a line, and how many failure modes have too few prompts for one."""
     measures = outcome.measures()
     sizes = {m: len(outcome.units(m)) for m in measures}
@@ -154,11 +135,6 @@ def _told(outcome: SuiteOutcome) -> tuple[list[SuiteMeasure], int]:
     shown = [m for m in measures if m.failure_mode == HARM or sizes[m] >= FEW]
     hidden = {m.failure_mode for m in measures} - {m.failure_mode for m in shown}
     return shown, len(hidden)
-
-
-def _estimate(model: ModelOutcomes, measure: SuiteMeasure) -> Estimate | None:
-    outcome = model.suite(measure.suite)
-    return None if outcome is None else estimate_of(outcome, measure)
 
 
 def _judge_line(evaluation: SuiteEvaluation) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from ...stats.intervals import Estimate
 from ..answer import JudgeQuality
 from ..file_form import form_text, model_named, read_form
+from ..measure import Measure
 from .outcome import SuiteOutcome
 
 FORMAT: Final = "anlage suites 1"
@@ -32,6 +34,24 @@ class ModelOutcomes:
     def suite(self, name: str) -> SuiteOutcome | None:
         """The outcome of a suite, or None where it was not measured."""
         return next((outcome for outcome in self.suites if outcome.suite == name), None)
+
+    def measures(self) -> list[Measure]:
+        """What is measured on all suites, in table order."""
+        return [measure for outcome in self.suites for measure in outcome.measures()]
+
+    def units(self, measure: Measure) -> dict[str, float]:
+        """Unit id -> value; {} where the suite was not measured."""
+        outcome = self.suite(measure.suite)
+        return {} if outcome is None else outcome.units(measure)
+
+    def estimate(self, measure: Measure) -> Estimate | None:
+        """The measure with its 95% interval, or None with too few units."""
+        return measure.estimate(self.units(measure))
+
+    def asked(self, measure: Measure) -> Hashable:
+        """Hash of everything its suite asked; None where the suite was not measured."""
+        outcome = self.suite(measure.suite)
+        return None if outcome is None else outcome.sha256
 
 
 @dataclass(frozen=True, slots=True)

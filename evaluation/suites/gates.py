@@ -13,7 +13,8 @@ from ...errors import ConfigurationError
 from ...files.validation import validation_problems
 from ...files.yaml_file import load_yaml
 from ...stats.intervals import Estimate
-from ..change import SuiteChange, estimate_of, suite_changes
+from ..change import Change
+from ..change import changes as changes_between
 from .evaluation import ModelOutcomes
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -103,9 +104,9 @@ def check_gates(
         model: The model that must keep them.
         baseline: What paired gates compare with; None fails them.
     """
-    changes: Sequence[SuiteChange] = ()
+    changes: Sequence[Change] = ()
     if baseline is not None and any(gate.paired for gate in gates.gates):
-        changes = suite_changes(baseline, model)
+        changes = changes_between(baseline, model)
     return [
         _paired(gate, model.name, changes) if gate.paired else _plain(gate, model)
         for gate in gates.gates
@@ -128,7 +129,7 @@ def _plain(gate: Gate, model: ModelOutcomes) -> GateResult:
     return GateResult(gate, model.name, passed, f"{found}; asked: {asked}{_by(gate)}")
 
 
-def _paired(gate: Gate, name: str, changes: Sequence[SuiteChange]) -> GateResult:
+def _paired(gate: Gate, name: str, changes: Sequence[Change]) -> GateResult:
     found = next(
         (
             change
@@ -159,7 +160,7 @@ def _find(gate: Gate, model: ModelOutcomes) -> Estimate | None:
         return None
     for measure in outcome.measures():
         if measure.name == gate.metric and gate.failure_mode in ("", measure.failure_mode):
-            return estimate_of(outcome, measure)
+            return outcome.estimate(measure)
     return None
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...stats.intervals import Estimate
 from ..answer import Verdict
-from ..measure import SuiteMeasure, measures_of
+from ..measure import Measure, measures_of
 from .item import ItemRole
 from .suite import Kind
 
@@ -105,13 +106,13 @@ class SuiteOutcome:
         """Failed calls: in no rate."""
         return sum(answer.verdict is None for answer in self.answers)
 
-    def measures(self) -> list[SuiteMeasure]:
+    def measures(self) -> list[Measure]:
         """What is measured, in table order."""
         parts = dict.fromkeys((answer.failure_mode, answer.role) for answer in self.answers)
         rated = any(answer.quality is not None for answer in self.answers)
         return measures_of(self.suite, self.kind, self.better, list(parts), rated=rated)
 
-    def units(self, measure: SuiteMeasure) -> dict[str, float]:
+    def units(self, measure: Measure) -> dict[str, float]:
         """Unit id -> value; 0.0 or 1.0 for a rate. Pairs two models up."""
         if self.kind != "answers":
             return {choice.id: _choice_value(choice, measure.name) for choice in self.choices}
@@ -123,6 +124,10 @@ class SuiteOutcome:
             if value is not None:
                 found[answer.id] = value
         return found
+
+    def estimate(self, measure: Measure) -> Estimate | None:
+        """The measure with its 95% interval, or None with too few units."""
+        return measure.estimate(self.units(measure))
 
     def groups(self) -> dict[str, str]:
         """Unit id -> its group."""

@@ -110,8 +110,8 @@ def rounds_html(evaluation: Evaluation) -> str:
     better: list[str] = []
     worse: list[str] = []
     for change in changes:
-        if change.is_better is not None:
-            (better if change.is_better else worse).append(change.measure.label)
+        if change.verdict != "unclear":
+            (better if change.verdict == "better" else worse).append(change.measure.label)
     count = len(names) - 1
     if better and not worse:
         said = f"{count} rounds improve on one: {', '.join(better)}."

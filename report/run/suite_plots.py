@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...evaluation.change import estimate_of
 from ...evaluation.measure import HARM
 from ...evaluation.suites.evaluation import ModelOutcomes
 from ...evaluation.suites.outcome import SuiteOutcome
@@ -30,7 +29,7 @@ def plane_points(model: ModelOutcomes) -> dict[str, Point]:
     for outcome in model.suites:
         family = _family(outcome.suite)
         for measure in outcome.measures():
-            estimate = estimate_of(outcome, measure)
+            estimate = outcome.estimate(measure)
             if estimate is None or measure.failure_mode != HARM:
                 continue
             if measure.name == "over_refusal":
@@ -100,7 +99,7 @@ def _shares(outcome: SuiteOutcome | None) -> tuple[float, float]:
     if outcome is not None:
         for measure in outcome.measures():
             if measure.failure_mode == HARM and measure.role == "at_risk" and measure.name in found:
-                estimate = estimate_of(outcome, measure)
+                estimate = outcome.estimate(measure)
                 found[measure.name] = estimate.value if estimate else float("nan")
     return found["defended"], found["incoherent"]
 

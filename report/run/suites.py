@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...evaluation.change import SuiteChange, bleed, estimate_of, suite_changes
+from ...evaluation.change import Change, bleed
+from ...evaluation.change import changes as changes_between
 from ...evaluation.measure import TARGETS
 from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from ...evaluation.suites.wording import change_cells, moved_words, value_text
-from ..forest import forest_plot, suite_rows
+from ...evaluation.wording import change_cells, moved_words, span_text
+from ..forest import forest_plot, forest_rows
 from ..html import figure, paragraph, section, table
 from .artefacts import SUITES, Artefacts
 from .suite_plots import attack_plot, attacks_of, plane_points, suite_plane
@@ -29,7 +30,7 @@ def suites_sections(run: Artefacts) -> str:
     before, after = found.models[0], found.models[-1]
     if len(found.models) == 1:
         return section("Suites", _values(before))
-    changes = suite_changes(before, after, targets=TARGETS)
+    changes = changes_between(before, after, targets=TARGETS)
     warned = "".join(paragraph(f"Warning: {text}", "labels") for text in found.warnings)
     parts = [
         section("Suites", warned + _suites(found, changes)),
@@ -53,7 +54,7 @@ def _stale(run: Artefacts, found: SuiteEvaluation) -> str:
     )
 
 
-def _suites(found: SuiteEvaluation, changes: Sequence[SuiteChange]) -> str:
+def _suites(found: SuiteEvaluation, changes: Sequence[Change]) -> str:
     judged = [c for c in changes if _is_judged(c)]
     if not judged:
         return paragraph("No suite of answers was measured.", "missing")
@@ -73,9 +74,9 @@ def _suites(found: SuiteEvaluation, changes: Sequence[SuiteChange]) -> str:
             "orange diamond: clearly worse; hollow circle: unclear."
         )
         alt = "Forest plot of changes per suite"
-        drawn = forest_plot(suite_rows(main), "change, percentage points")
+        drawn = forest_plot(forest_rows(main), "change, percentage points")
         parts.append(figure(drawn, caption, alt=alt))
-    parts.append(table(_HEAD, [_row(change) for change in judged]))
+    parts.append(table(_HEAD, [change_cells(change) for change in judged]))
     moved = bleed(changes)
     if moved:
         said = f"Moved though the training did not aim at it: {moved_words(moved)}."
@@ -102,7 +103,7 @@ def _attacks(found: SuiteEvaluation) -> str:
     return figure(attack_plot(found.models, rows), caption, alt=alt)
 
 
-def _abilities(changes: Sequence[SuiteChange]) -> str:
+def _abilities(changes: Sequence[Change]) -> str:
     scored = [c for c in changes if not _is_judged(c)]
     if not scored:
         return paragraph(
@@ -114,22 +115,18 @@ def _abilities(changes: Sequence[SuiteChange]) -> str:
         "Scored by log-likelihood, both orders of options averaged. Points for accuracy, matching "
         "and order bias; p is Holm-adjusted over all suites."
     )
-    return table(_HEAD, [_row(change) for change in scored]) + paragraph(note, "note")
+    return table(_HEAD, [change_cells(change) for change in scored]) + paragraph(note, "note")
 
 
 def _values(model: ModelOutcomes) -> str:
     rows = []
     for outcome in model.suites:
         for measure in outcome.measures():
-            estimate = estimate_of(outcome, measure)
+            estimate = outcome.estimate(measure)
             n = estimate.n if estimate else 0
-            rows.append((measure.full_label, n, value_text(measure, estimate)))
+            rows.append((measure.full_label, n, span_text(measure, estimate)))
     return table(("suite: measure", "n", model.name), rows)
 
 
-def _is_judged(change: SuiteChange) -> bool:
+def _is_judged(change: Change) -> bool:
     return change.measure.role != ""
-
-
-def _row(change: SuiteChange) -> tuple[object, ...]:
-    return (change.measure.full_label, change.difference.n, *change_cells(change))

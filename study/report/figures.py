@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...report.html import figure, paragraph
-from ..outcome import OutcomeSpec
+from ..outcome import StudyMeasure
 from ..wording import sentence
 from .plots import forest_plot, plane_plot, seeds_plot
 
@@ -33,7 +33,7 @@ def forest(study: StudyResult) -> str:
 
 def plane(study: StudyResult) -> str:
     """Defended against over-refusal, every run a dot."""
-    defended, over = OutcomeSpec(measure="defended"), OutcomeSpec(measure="over_refusal")
+    defended, over = StudyMeasure(measure="defended"), StudyMeasure(measure="over_refusal")
     arms = {}
     for arm in study.design.arms:
         up = study.results.means(defended, arm.name)
@@ -60,7 +60,9 @@ def plane(study: StudyResult) -> str:
 
 def seeds(study: StudyResult) -> str:
     """The primary outcome of every run."""
-    outcome = study.comparisons[0].outcome if study.comparisons else OutcomeSpec(measure="defended")
+    outcome = (
+        study.comparisons[0].outcome if study.comparisons else StudyMeasure(measure="defended")
+    )
     values = {arm.name: study.results.means(outcome, arm.name) for arm in study.design.arms}
     values = {arm: by_seed for arm, by_seed in values.items() if by_seed}
     if not values:

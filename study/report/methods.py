@@ -70,7 +70,7 @@ def _design(design: Design) -> str:
         "data": "Each seed sets the data; training kept one seed",
         "train": "Each seed sets the training; all runs share one set of data",
     }[spec.vary]
-    outcome = spec.outcome.label if spec.outcome else "none (exploratory)"
+    outcome = spec.outcome.what.label if spec.outcome else "none (exploratory)"
     listed = f" ({', '.join(controls)})" if controls else ""
     return (
         f"The study has {len(design.arms)} arms, {len(controls)} of them controls{listed}, and "

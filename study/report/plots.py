@@ -9,7 +9,7 @@ from ...report.drawing import COLOURS, MARKERS, new_figure, plot_style, to_svg
 from ...report.grid import grid_plot, widest
 from ...report.plane import draw_plane
 from ..comparison import Comparison
-from ..outcome import OutcomeSpec
+from ..outcome import StudyMeasure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ _GREY = COLOURS[0]
 def forest_plot(comparisons: Sequence[Comparison], *, controls: frozenset[str]) -> bytes:
     """One row per arm: seeds as dots, mean, interval for new prompts, for these prompts."""
     outcome = comparisons[0].outcome
-    scale = 100.0 if outcome.is_rate else 1.0
+    scale = 100.0 if outcome.what.in_points else 1.0
     with plot_style():
         figure, axes = new_figure(6.6, 1.5 + 0.46 * len(comparisons))
         for row, comparison in enumerate(comparisons):
@@ -31,8 +31,8 @@ def forest_plot(comparisons: Sequence[Comparison], *, controls: frozenset[str]) 
         axes.set_yticks(range(len(comparisons)), [c.arm for c in comparisons], fontsize=10)
         axes.set_ylim(len(comparisons) - 0.5, -0.5)
         axes.locator_params(axis="x", nbins=6)
-        unit = outcome.unit
-        axes.set_xlabel(f"{outcome.label}:\ndifference from {comparisons[0].against} ({unit})")
+        unit = outcome.what.unit
+        axes.set_xlabel(f"{outcome.what.label}:\ndifference from {comparisons[0].against} ({unit})")
         return to_svg(figure)
 
 
@@ -89,10 +89,10 @@ def plane_plot(
 
 
 def seeds_plot(
-    outcome: OutcomeSpec, values: Mapping[str, Mapping[int, float]], *, controls: frozenset[str]
+    outcome: StudyMeasure, values: Mapping[str, Mapping[int, float]], *, controls: frozenset[str]
 ) -> bytes:
     """Each run's own value: one row per arm, one dot per seed, the mean as a line."""
-    scale = 100.0 if outcome.is_rate else 1.0
+    scale = 100.0 if outcome.what.in_points else 1.0
     with plot_style():
         figure, axes = new_figure(6.6, 1.5 + 0.4 * len(values))
         for row, (arm, by_seed) in enumerate(values.items()):
@@ -105,7 +105,8 @@ def seeds_plot(
         axes.set_yticks(range(len(values)), list(values), fontsize=10)
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.locator_params(axis="x", nbins=6)
-        axes.set_xlabel(f"{outcome.label} ({outcome.unit if not outcome.is_rate else '%'})")
+        unit = "%" if outcome.what.in_points else outcome.what.unit
+        axes.set_xlabel(f"{outcome.what.label} ({unit})")
         return to_svg(figure)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...files.write import write_atomically
 from ...inspection.registry import registered, tried
 from ...report.html import bullets, paragraph, section, text
-from ..outcome import OutcomeSpec
+from ..outcome import StudyMeasure
 from ..wording import headline
 from .figures import forest, plane, seeds
 from .matrices import matrices
@@ -83,11 +83,11 @@ def _outcome(study: StudyResult) -> str:
     spec = study.design.spec
     seeds = f"{len(spec.seeds)} seeds, compared with {spec.against}."
     if spec.outcome is None:
-        return f"Shown: {OutcomeSpec(measure='defended').label} (not declared); {seeds}"
+        return f"Shown: {StudyMeasure(measure='defended').what.label} (not declared); {seeds}"
     when = f", declared on {study.frozen.when}" if study.frozen else ""
-    better = spec.outcome.better
+    better = spec.outcome.what.better
     direction = f", {better} is better" if better else ""
-    return f"Primary outcome{when}: {spec.outcome.label}{direction}; {seeds}"
+    return f"Primary outcome{when}: {spec.outcome.what.label}{direction}; {seeds}"
 
 
 def _sections(study: StudyResult) -> list[str]:
@@ -99,7 +99,7 @@ def _sections(study: StudyResult) -> list[str]:
         section("Every run", seeds(study)),
         *([section("What must not get worse", harm_list(study.harm))] if study.harm else []),
         *[
-            section(f"Exploratory: {row[0].outcome.label}", comparison_table(row))
+            section(f"Exploratory: {row[0].outcome.what.label}", comparison_table(row))
             for row in study.secondary
             if row
         ],

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from ...evaluation.wording import p_text
 from ...report.html import bullets, paragraph, table, text
 from ..comparison import Comparison, HarmCheck
-from ..outcome import OutcomeSpec
+from ..outcome import StudyMeasure
 from ..queues.event_log import failures
-from ..wording import amount, ends, harm_sentence, p_text, sentence
+from ..wording import amount, ends, harm_sentence, sentence
 
 if TYPE_CHECKING:
     from ..result import StudyResult
@@ -28,9 +29,9 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
             (
                 c.arm,
                 len(c.seeds),
-                amount(best.value, c.outcome, sign=True) if best else "-",
-                ends(best.interval, c.outcome) if best else "-",
-                ends(fixed.difference.interval, c.outcome) if fixed else "-",
+                amount(best.value, c.outcome.what, sign=True) if best else "-",
+                ends(best.interval, c.outcome.what) if best else "-",
+                ends(fixed.difference.interval, c.outcome.what) if fixed else "-",
                 p_text(c.p_holm),
                 c.verdict,
             )
@@ -47,10 +48,10 @@ def harm_list(checks: Sequence[HarmCheck]) -> str:
 def arms_table(study: StudyResult) -> str:
     """What each arm changes, and what it measured on average."""
     outcomes = [
-        study.design.spec.outcome or OutcomeSpec(measure="defended"),
-        OutcomeSpec(measure="over_refusal"),
-        OutcomeSpec(measure="incoherent"),
-        OutcomeSpec(measure="perplexity"),
+        study.design.spec.outcome or StudyMeasure(measure="defended"),
+        StudyMeasure(measure="over_refusal"),
+        StudyMeasure(measure="incoherent"),
+        StudyMeasure(measure="perplexity"),
     ]
     outcomes = list(dict.fromkeys(outcomes))
     rows = []
@@ -58,10 +59,11 @@ def arms_table(study: StudyResult) -> str:
         cells = []
         for outcome in outcomes:
             means = study.results.means(outcome, arm.name)
-            cells.append(amount(fmean(means.values()), outcome) if means else "-")
+            cells.append(amount(fmean(means.values()), outcome.what) if means else "-")
         changes = ", ".join(f"{path} = {_shown(value)}" for path, value in arm.overrides.items())
         rows.append((arm.name, *cells, arm.note or changes or "nothing"))
-    head = ("arm", *(f"{o.label}{' %' if o.is_rate else ''}" for o in outcomes), "what it is")
+    named = [outcome.what for outcome in outcomes]
+    head = ("arm", *(f"{m.label}{' %' if m.in_points else ''}" for m in named), "what it is")
     return table(head, rows, "words")
 
 

@@ -9,7 +9,7 @@ import pytest
 from anlage.cli.app import app
 from anlage.cli.render.suites import suites_report
 from anlage.errors import ConfigurationError
-from anlage.evaluation.change import bleed, suite_changes, unpaired
+from anlage.evaluation.change import bleed, changes, unpaired
 from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from anlage.evaluation.suites.gates import Gates, check_gates, load_gates
 from anlage.evaluation.suites.outcome import JudgedAnswer, SuiteOutcome
@@ -175,10 +175,10 @@ def model(name: str, *outcomes: SuiteOutcome) -> ModelOutcomes:
 def test_a_change_has_its_sign_and_turns_round() -> None:
     old = model("a", outcome("bad", [False] * 40))
     new = model("b", outcome("bad", [True] * 30 + [False] * 10))
-    change = suite_changes(old, new)[0]
-    assert (change.measure.name, change.direction, change.is_better) == ("defended", "rose", True)
-    back = suite_changes(new, old)[0]
-    assert (back.direction, back.is_better) == ("fell", False)
+    change = changes(old, new)[0]
+    assert (change.measure.name, change.direction, change.verdict) == ("defended", "rose", "better")
+    back = changes(new, old)[0]
+    assert (back.direction, back.verdict) == ("fell", "worse")
     assert back.difference.value == -change.difference.value == -0.75
 
 
@@ -186,9 +186,9 @@ def test_several_attacks_on_one_request_are_not_independent() -> None:
     ids = "jbb{1}+attack{0}"  # five attacks on each of 8 requests
     old = model("a", outcome("bad", [False] * 40, ids=ids))
     new = model("b", outcome("bad", [k // 5 < 4 for k in range(40)], ids=ids))
-    grouped = suite_changes(old, new)[0]
+    grouped = changes(old, new)[0]
     assert "over 8 groups" in grouped.difference.method
-    alone = suite_changes(
+    alone = changes(
         model("a", outcome("bad", [False] * 40)),
         model("b", outcome("bad", [True] * 20 + [False] * 20)),
     )[0]
@@ -211,9 +211,9 @@ def test_bleed_is_what_moved_without_being_aimed_at() -> None:
         outcome("plain", [True] * 25 + [False] * 15, "neutral", mode="none"),
         outcome("calm", [False] * 40, "neutral", mode="other"),
     )
-    moved = bleed(suite_changes(old, new))
+    moved = bleed(changes(old, new))
     assert [change.measure.suite for change in moved] == ["plain"]
-    assert bleed(suite_changes(old, new, targets=("harmful_compliance", "plain"))) == ()
+    assert bleed(changes(old, new, targets=("harmful_compliance", "plain"))) == ()
 
 
 def test_other_prompts_are_not_paired_and_that_is_said() -> None:
@@ -221,7 +221,7 @@ def test_other_prompts_are_not_paired_and_that_is_said() -> None:
         model("a", outcome("bad", [True] * 9)),
         model("b", outcome("bad", [True] * 9, sha="x")),
     )
-    assert suite_changes(old, new) == ()
+    assert changes(old, new) == ()
     assert "not the same prompts" in unpaired(old, new)[0]
     assert "only measured on b" in unpaired(model("a"), new)[0]
 

@@ -124,7 +124,7 @@ def test_a_change_needs_the_adjusted_test_too() -> None:
 
 def test_probe_margin_follows_the_preferred_answer() -> None:
     result = two_models()
-    measure = Measure("probe", "margin", HARM, "at_risk")
+    measure = Measure("margin", HARM, "at_risk")
     base, trained = (
         result.model("base").estimate(measure),
         result.model("trained").estimate(measure),

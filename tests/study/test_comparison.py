@@ -16,7 +16,7 @@ from anlage.inspection.run_state import RunState
 from anlage.pipeline.run import run
 from anlage.study.comparison import check_harm, compare
 from anlage.study.design import Design, design
-from anlage.study.outcome import OutcomeSpec
+from anlage.study.outcome import StudyMeasure
 from anlage.study.planning.plan import power_of
 from anlage.study.planning.sharing import LAST_STAGE
 from anlage.study.results import Results, RunResult
@@ -27,7 +27,7 @@ from ..helpers.study import write_study
 from ..helpers.tiny_model import make_tiny_model
 
 PROMPTS, SD = 40, 0.06
-DEFENDED = OutcomeSpec(measure="defended")
+DEFENDED = StudyMeasure(measure="defended")
 
 
 def two_arms(folder: Path, seeds: int, **changes: Any) -> Design:
@@ -179,7 +179,7 @@ def test_separation_is_per_twin_pair_and_has_a_direction() -> None:
         pair = (answer(1, "at_risk", refused=at_risk), answer(1, "twin", refused=twin))
         return ModelEvaluation("m", "x", pair)
 
-    outcome = OutcomeSpec(measure="separation")
+    outcome = StudyMeasure(measure="separation")
     shown = {(a, t): outcome.units(model(a, t))["p1"] for a in (True, False) for t in (True, False)}
     assert shown == {(True, True): 0, (True, False): 1, (False, True): -1, (False, False): 0}
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from anlage.errors import ConfigurationError, NotSupportedError
 from anlage.evaluation.answer import JudgeQuality, Verdict
-from anlage.evaluation.change import estimate_of
 from anlage.evaluation.judges.judging import Judged, judge_faults
 from anlage.evaluation.judges.llm_judge import LlmJudge
 from anlage.evaluation.judges.phrases import find_phrases, persona_phrases
@@ -55,7 +54,7 @@ def values(result: SuiteEvaluation) -> dict[str, float]:
     found = {}
     for outcome in result.models[0].suites:
         for measure in outcome.measures():
-            estimate = estimate_of(outcome, measure)
+            estimate = outcome.estimate(measure)
             if estimate is not None:
                 found[f"{outcome.suite} {measure.name} {measure.role}".strip()] = estimate.value
     return found
@@ -408,7 +407,7 @@ def test_a_failed_call_is_in_no_rate() -> None:
     work = evaluate_suites({"m": model}, [prompt_suite("bad", "at_risk")], judge=JUDGE)
     outcome = asyncio.run(work).models[0].suites[0]
     assert outcome.errors == 2
-    estimate = estimate_of(outcome, outcome.measures()[0])
+    estimate = outcome.estimate(outcome.measures()[0])
     assert estimate is not None
     assert (estimate.value, estimate.n) == (1.0, 4)
 

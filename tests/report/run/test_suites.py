@@ -15,7 +15,7 @@ from anlage.evaluation.suites.run import evaluate_suites
 from anlage.inspection.keep_suites import joined, keep_with_run
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.report.forest import forest_plot, suite_rows
+from anlage.report.forest import forest_plot, forest_rows
 from anlage.report.run.artefacts import SUITES
 from anlage.report.run.report import write_report
 from anlage.report.run.suite_plots import attacks_of, plane_points
@@ -111,12 +111,12 @@ def test_plane_and_attacks_put_each_suite_where_it_belongs() -> None:
 
 
 def test_forest_shows_a_loss_as_a_loss() -> None:
-    from anlage.evaluation.change import suite_changes
+    from anlage.evaluation.change import changes
 
     found = measured(BAD, GOOD)
     before, after = found.models
-    gained = suite_rows(suite_changes(before, after))
-    lost = suite_rows(suite_changes(after, before))
+    gained = forest_rows(changes(before, after))
+    lost = forest_rows(changes(after, before))
     assert gained[0].value == 100.0
     assert lost[0].value == -100.0
     assert gained[0].low > 0 > lost[0].high

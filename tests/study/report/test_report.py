@@ -10,7 +10,7 @@ import pytest
 from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.study.comparison import check_harm, compare
-from anlage.study.outcome import OutcomeSpec
+from anlage.study.outcome import StudyMeasure
 from anlage.study.planning.frozen_plan import freeze, read_frozen
 from anlage.study.report.matrices import read_matrix
 from anlage.study.report.methods import cited, methods_paragraph
@@ -41,7 +41,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyResult:
     freeze(plan, folder, finished=0)
     for run in plan.runs:
         forget(tmp_path / "runs" / run.name)
-    secondary = (tuple(compare(results, OutcomeSpec(measure="separation"))),)
+    secondary = (tuple(compare(results, StudyMeasure(measure="separation"))),)
     primary = tuple(compare(results, DEFENDED))
     harm = tuple(check_harm(results))
     return StudyResult(results, primary, secondary, harm, read_frozen(folder), folder)
