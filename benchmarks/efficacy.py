@@ -28,6 +28,7 @@ from anlage.evaluation.wording import span_text
 from anlage.inspection.models import NamedModel
 from anlage.inspection.suites import Asked, measure_suites
 from anlage.pipeline.inputs import system_prompt
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import run
 from anlage.stats.intervals import Estimate, Interval
 from anlage.stats.seeds import bounded, crossed_difference
@@ -99,7 +100,7 @@ def measure(given: argparse.Namespace) -> list[Arm]:
     for planned, is_asked_more in chosen(given.study, given.only):
         if not planned.config.untrained:
             run(planned.config, until="training", quiet=False, console=console)
-        system = system_prompt(planned.config)
+        system = system_prompt(Resolved(planned.config))
         suites = f"{given.suites},{given.further}" if is_asked_more else given.suites
         asked = Asked(suites, given.profile, given.suite_dir, system=system)
         for name, model in models(planned, given.scales):

@@ -25,6 +25,7 @@ from anlage.evaluation.evaluate import evaluate
 from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
 from anlage.pipeline.inputs import evaluation_prompts, probe_pairs
+from anlage.pipeline.resolved import Resolved
 from anlage.preferences.dataset import Pairs
 from anlage.trainer.assembly import compute_dtype
 from anlage.trainer.train import train
@@ -42,7 +43,7 @@ def main() -> None:
     pairs = list(Pairs.load(given.run / "30_pairs.jsonl"))
     config = run.training.model_copy(update={"max_steps": given.steps, "save_steps": 10_000})
     limited = run.evaluation.model_copy(update={"limit": given.prompts or run.evaluation.limit})
-    prompts = evaluation_prompts(run.model_copy(update={"evaluation": limited}))
+    prompts = evaluation_prompts(Resolved(run.model_copy(update={"evaluation": limited})))
     print(
         f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "
         f"{compute_dtype(config)}, {len(pairs)} pairs, {given.steps or 'all'} steps, "
@@ -70,7 +71,7 @@ def main() -> None:
             },
             prompts,
             baseline="stock",
-            exemplars=None if given.whole_probe else probe_pairs(run),
+            exemplars=None if given.whole_probe else probe_pairs(Resolved(run)),
             max_tokens=run.evaluation.max_tokens,
         )
     Console(width=100).print(evaluation_report(found))

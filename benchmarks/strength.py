@@ -22,6 +22,7 @@ from anlage.evaluation.wording import percent, rate_text
 from anlage.llm.local.model import LocalModel
 from anlage.pipeline.config import load_config
 from anlage.pipeline.inputs import evaluation_prompts
+from anlage.pipeline.resolved import Resolved
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("strengths", type=float, nargs="+")
     given = parser.parse_args()
     run = load_config(given.run / "config.yaml")
-    prompts, trained = evaluation_prompts(run), given.run / "40_training" / "adapter"
+    prompts, trained = evaluation_prompts(Resolved(run)), given.run / "40_training" / "adapter"
     machine = platform.processor() or platform.machine()
     print(f"{datetime.date.today()}, {machine}, {os.cpu_count()} cores, {len(prompts)} prompts\n")
     print("| strength | defended | over-refusal | incoherent twins | perplexity |")

@@ -249,9 +249,9 @@ def _complain(message: str) -> None:
 
 def show_estimate(file: Path, console: Console) -> None:
     """Prints the estimate of a config; nothing is loaded, asked or written."""
-    from ..pipeline.config import load_config
     from ..pipeline.estimate import estimate
+    from ..pipeline.resolved import Resolved
     from .render.estimate import estimate_text
 
-    config = load_config(file)
-    console.print(estimate_text(estimate(config, str(file)), config.budget))
+    resolved = Resolved.load(file)
+    console.print(estimate_text(estimate(resolved, str(file)), resolved.budget))

@@ -17,13 +17,13 @@ def doctor(
     config: Annotated[Path, typer.Argument(help="Config file, or a run directory.")],
 ) -> None:
     """Check a training before any cost; exit code 2 if anything is an error."""
-    from ..pipeline.config import check_config, load_config
     from ..pipeline.doctor import diagnose
+    from ..pipeline.resolved import Resolved
 
     file = config / "config.yaml" if config.is_dir() else config
-    loaded = load_config(file)
-    check_config(loaded, str(file))
-    found = diagnose(loaded, config if config.is_dir() else None)
+    resolved = Resolved.load(file)
+    resolved.check(str(file))
+    found = diagnose(resolved, config if config.is_dir() else None)
     _show(found, Console())
     if any(problem.severity == "error" for problem in found.problems):
         raise typer.Exit(2)

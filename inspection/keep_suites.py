@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from ..files.write import write_atomically
+from ..pipeline.stages import add_to_report
 from ..report.run.artefacts import SUITES
-from ..report.run.report import write_report
 
 
 def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:
@@ -24,14 +23,17 @@ def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:
 
     Returns:
         Path of the report.
+
+    Raises:
+        RunDirectoryError: The folder holds no run, or another process is working in it.
     """
     file = run_dir / SUITES
     try:
         kept = SuiteEvaluation.from_json(file.read_text(encoding="utf-8"), source=SUITES)
     except (OSError, ConfigurationError):
         kept = None  # nothing yet, or damaged: the new evaluation stands alone
-    write_atomically(file, (found if kept is None else joined(kept, found)).to_json())
-    return write_report(run_dir)
+    whole = found if kept is None else joined(kept, found)
+    return add_to_report(run_dir, SUITES, whole.to_json())
 
 
 def joined(kept: SuiteEvaluation, found: SuiteEvaluation) -> SuiteEvaluation:

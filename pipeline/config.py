@@ -174,6 +174,21 @@ class RunConfig(BaseModel):
             raise ValueError("`conditions.room.critique` is teacher, but no `critic` is named")
         return self
 
+    def seeded(self, data: int | None, training: int | None) -> RunConfig:
+        """The same config with other seeds.
+
+        Args:
+            data: Of pairs and of their selection; None leaves them.
+            training: Of the training; None leaves it.
+        """
+        update: dict[str, object] = {}
+        if data is not None:
+            update["pairs"] = self.pairs.model_copy(update={"seed": data})
+            update["selection"] = self.selection.model_copy(update={"seed": data})
+        if training is not None:
+            update["training"] = self.training.model_copy(update={"seed": training})
+        return self.model_copy(update=update)
+
     @property
     def critic_model(self) -> str:
         """The critic's model: the model itself unless another is named."""

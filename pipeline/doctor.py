@@ -15,6 +15,7 @@ from ..preferences.pair import Pair
 from ..prompts.prompt import Prompt
 from ..trainer.checks.memory_need import MemoryNeed, available_memory, memory_need, read_shape
 from ..trainer.checks.preflight import preflight
+from ..trainer.config import TrainConfig
 from ..trainer.rows import lesson_rows, tokenize
 from ..trainer.schedule import (
     LEAST_TRAVEL,
@@ -23,10 +24,9 @@ from ..trainer.schedule import (
     plan_steps,
     why_never_full_rate,
 )
-from .config import RunConfig
 from .inputs import evaluation_prompts, training_prompts
 from .layer import LayerConfig
-from .resolved import select_pairs, train_config
+from .resolved import Resolved
 from .unit import units_of
 from .unit_data import lessons_for
 
@@ -67,26 +67,26 @@ class Diagnosis:
     need: MemoryNeed | None
 
 
-def diagnose(config: RunConfig, folder: Path | None = None) -> Diagnosis:
+def diagnose(resolved: Resolved, folder: Path | None = None) -> Diagnosis:
     """Checks a run's training before anything is generated or loaded.
 
     Pairs are the run's own where they have been built. Before that, one stand-in
     pair per training prompt answers for lengths and schedule.
 
     Args:
-        config: The run's config.
-        folder: The run's directory; the one the config names if None.
+        resolved: The run.
+        folder: The run's directory; the one its config names if None.
 
     Raises:
         ConfigurationError: The prompts cannot be read.
         PairError: The run's pairs cannot be read.
     """
-    evaluation = evaluation_prompts(config)
-    path = (folder or Path(config.runs) / config.name) / "30_pairs.jsonl"
+    training, evaluation = resolved.training(), evaluation_prompts(resolved)
+    path = (folder or resolved.folder) / "30_pairs.jsonl"
     built = path.is_file()
-    pairs = list(Pairs.load(path)) if built else _stand_ins(training_prompts(config))
+    pairs = list(Pairs.load(path)) if built else _stand_ins(training_prompts(resolved))
     try:
-        model = resolve_model(config.model)
+        model = resolve_model(resolved.model)
     except ModelNotFoundError as error:
         problem = Problem("T011", "error", "model", 0, str(error))
         return Diagnosis((problem,), len(pairs), built, (), None)
@@ -96,19 +96,19 @@ def diagnose(config: RunConfig, folder: Path | None = None) -> Diagnosis:
     problems = preflight(
         pairs,
         tokenizer,
-        config.training,
+        training,
         evaluation=evaluation,
         stops=_stops(model),
         real_answers=built,
     )
-    problems += layer_problems(config, pairs, tokenizer, built=built)
+    problems += layer_problems(resolved, pairs, tokenizer, built=built)
     row: tuple[Token, ...] = ()
     need = None
     try:
-        rows = tokenize(pairs, tokenizer, config.training.max_length).rows
+        rows = tokenize(pairs, tokenizer, training.max_length).rows
         row = _decoded(rows[0], tokenizer)
-        need = memory_need(read_shape(model), rows, config.training)
-        problems += _memory(need, available_memory(), config)
+        need = memory_need(read_shape(model), rows, training)
+        problems += _memory(need, available_memory(), training.batch_size)
     except (TrainingError, KeyError, OSError, ValueError):
         pass  # preflight has said why there are no rows; unknown sizes give no estimate
     order = {"error": 0, "warning": 1, "info": 2}
@@ -155,7 +155,7 @@ def _decoded(row: dict[str, Any], tokenizer: Any) -> tuple[Token, ...]:
     )
 
 
-def _memory(need: MemoryNeed, free: float, config: RunConfig) -> list[Problem]:
+def _memory(need: MemoryNeed, free: float, batch: int) -> list[Problem]:
     if need.total <= MEMORY_MARGIN * free:
         return []
     fits = need.total <= free
@@ -164,7 +164,6 @@ def _memory(need: MemoryNeed, free: float, config: RunConfig) -> list[Problem]:
         f"trained {need.trained / 1e9:.1f}, activations {need.activations / 1e9:.1f}, logits "
         f"{need.logits / 1e9:.1f}), and {free / 1e9:.1f} GB are free"
     )
-    batch = config.training.batch_size
     fix = (
         f"lower training.batch_size (now {batch}) and raise gradient_accumulation by the same "
         "factor"
@@ -175,30 +174,31 @@ def _memory(need: MemoryNeed, free: float, config: RunConfig) -> list[Problem]:
 
 
 def layer_problems(
-    config: RunConfig, pairs: Sequence[Pair], tokenizer: Any, *, built: bool
+    resolved: Resolved, pairs: Sequence[Pair], tokenizer: Any, *, built: bool
 ) -> list[Problem]:
     """Schedule and length of every layer; nothing for a run without layers.
 
     Args:
-        config: The run.
+        resolved: The run.
         pairs: Its pairs, or stand-ins for them.
         tokenizer: The model's.
         built: Whether the pairs are its own; stand-ins belong to no archetype.
     """
     found: list[Problem] = []
-    for unit in units_of(config):
+    for unit in units_of(resolved):
         layer = unit.layer
         if layer is None or unit.round:
             continue
         if layer.kind == "dpo":
             rows = len(pairs) if layer.data is None else 0
             if layer.data is None and built:
-                rows = len(select_pairs(config, [p for p in pairs if _is_of(p, layer)]))
+                own = [pair for pair in pairs if _is_of(pair, layer)]
+                rows = len(resolved.select_pairs(own))
             rows = min(rows, layer.limit or rows)
         else:
             try:
                 lessons = lessons_for(unit)
-                tokenized = lesson_rows(lessons, tokenizer, config.training.max_length)
+                tokenized = lesson_rows(lessons, tokenizer, resolved.training(layer).max_length)
             except TrainingError as error:
                 found.append(_problem("T005", "error", layer, str(error), ""))
                 continue
@@ -210,12 +210,11 @@ def layer_problems(
                 message = f"{tokenized.too_long} lessons are too long and are left out, not cut"
                 found.append(_problem("T005", "warning", layer, message, "raise max_length"))
         if rows:
-            found += _schedule(rows, config, layer)
+            found += _schedule(rows, resolved.training(layer), layer)
     return found
 
 
-def _schedule(rows: int, config: RunConfig, layer: LayerConfig) -> Iterator[Problem]:
-    training = train_config(config, layer)
+def _schedule(rows: int, training: TrainConfig, layer: LayerConfig) -> Iterator[Problem]:
     reason = why_never_full_rate(rows, training)
     if reason:
         yield _problem("T001", "error", layer, reason, WARMUP_ADVICE.lower())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..constitution.principle import Constitution
 from ..errors import NotSupportedError
@@ -13,18 +14,19 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
-from ..preferences.builders.roles import Cast
+from ..preferences.builders.roles import nowhere
 from ..store.store import Store
-from .config import RunConfig, check_config
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
-from .inputs import (
-    calibration_pairs,
-    compile_for,
-    evaluation_prompts,
-    probe_pairs,
-    training_prompts,
-)
-from .resolved import conditions_of, critic_of, pair_settings
+from .inputs import compile_for, evaluation_prompts, probe_pairs, system_prompt, training_prompts
+from .pairs_stage import build_round
+from .resolved import Resolved, RoleModel
+from .stages import calibrate_for
+
+Part = Literal["calibration", "pairs", "later", "base", "trained"]
+"""Part of what a run asks: `pairs` of round 1 and of `later` rounds; the evaluation of the
+`base` model and of what is `trained` (where nothing is, of the base under a system prompt)."""
+PARTS: tuple[Part, ...] = ("calibration", "pairs", "later", "base", "trained")
+_STAGES = {"later": "pairs", "base": "evaluation", "trained": "evaluation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class RunEstimate:
         return sum((row.high for row in self.rows), Spending())
 
 
-def estimate(config: RunConfig, source: str = "config") -> RunEstimate:
+def estimate(resolved: Resolved, source: str = "config") -> RunEstimate:
     """Plays the run through with models that only count; loads, asks and writes nothing.
 
     The stages' own code decides what is asked, so prompts, openings and principles are
@@ -77,115 +79,158 @@ def estimate(config: RunConfig, source: str = "config") -> RunEstimate:
     stored already are counted, too. Training asks nothing.
 
     Args:
-        config: The run.
-        source: Where the config came from, for messages.
+        resolved: The run.
+        source: Where its config came from, for messages.
 
     Raises:
         ConfigurationError: The config, an archetype, a prompt set or a price file is wrong.
     """
-    check_config(config, source)
-    own = config.budget.prices
-    prices = load_prices(Path(own) if own else None)
-    low, notes = _play(config, LOW, prices)
-    high, _ = _play(config, HIGH, prices)
+    resolved.check(source)
+    prices = _prices(resolved)
+    low, notes = _play(resolved, LOW, prices, PARTS)
+    high, _ = _play(resolved, HIGH, prices, PARTS)
+    low, high = _by_stage(low), _by_stage(high)
     rows = tuple(
         StageEstimate(stage, model, low.get((stage, model), Spending()), spending)
         for (stage, model), spending in high.items()
     )
-    return RunEstimate(rows, {spec: prices.price(spec) for spec in config.models}, tuple(notes))
+    return RunEstimate(rows, {spec: prices.price(spec) for spec in resolved.models}, tuple(notes))
+
+
+def most(resolved: Resolved, parts: Sequence[Part]) -> Spending:
+    """What parts of a run ask at the most, all models together; see `estimate`.
+
+    Args:
+        resolved: The run.
+        parts: Which of its parts.
+
+    Raises:
+        ConfigurationError: An archetype, a prompt set or a price file is wrong.
+    """
+    high, _ = _play(resolved, HIGH, _prices(resolved), parts)
+    return sum(high.values(), Spending())
+
+
+def _prices(resolved: Resolved) -> PriceTable:
+    own = resolved.budget.prices
+    return load_prices(Path(own) if own else None)
 
 
 Ledger = dict[tuple[str, str], Spending]
 
 
-def _play(config: RunConfig, scenario: Scenario, prices: PriceTable) -> tuple[Ledger, list[str]]:
-    """One pass over all stages: what each spends on each model, and what failed."""
+def _by_stage(ledger: Ledger) -> Ledger:
+    """Spending of each stage and model, from that of each part and model."""
+    found: Ledger = {}
+    for (part, spec), spending in ledger.items():
+        key = _STAGES.get(part, part), spec
+        found[key] = found.get(key, Spending()) + spending
+    return found
+
+
+def _play(
+    resolved: Resolved, scenario: Scenario, prices: PriceTable, parts: Sequence[Part]
+) -> tuple[Ledger, list[str]]:
+    """One pass over parts of a run: what each spends on each model, and what failed."""
     ledger: Ledger = {}
-    notes: list[str] = []
-    stage = ""
+    failed: dict[str, str] = {}
+    part = ""
 
-    def model(spec: str, name: str = "") -> CachedModel:
+    def model(role: RoleModel) -> CachedModel:
+        spec, price = role.spec, prices.price(role.spec)
+
         def book(spending: Spending) -> None:
-            ledger[stage, spec] = ledger.get((stage, spec), Spending()) + spending
+            ledger[part, spec] = ledger.get((part, spec), Spending()) + spending
 
-        price = prices.price(spec)
-        counting = EstimatingModel(
-            spec + name, scenario, price, can_score=price is NO_FEE, on_call=book
-        )
+        # A trained model is another one: nothing it is asked was asked before.
+        name = f"{spec} (round {role.rounds})" if role.rounds else spec
+        counting = EstimatingModel(name, scenario, price, can_score=price is NO_FEE, on_call=book)
         return CachedModel(counting, store)
 
-    constitution = compile_for(config)
+    constitution = compile_for(resolved)
     with Store(":memory:") as store:
-        for stage, play in (
-            ("calibration", _calibration),
-            ("pairs", _pairs),
-            ("evaluation", _evaluation),
-        ):
+        for part in parts:
+            stage = _STAGES.get(part, part)
+            if stage in failed or (resolved.untrained and stage != "evaluation"):
+                continue
             try:
-                play(config, constitution, model, scenario)
+                _play_part(part, resolved, constitution, model, scenario)
             except NotSupportedError as error:
-                notes.append(f"{stage} could not be estimated to its end: {error}.")
-    return ledger, notes
+                failed[stage] = f"{stage} could not be estimated to its end: {error}."
+    return ledger, list(failed.values())
 
 
-_Models = Callable[..., CachedModel]
+_ModelOf = Callable[[RoleModel], CachedModel]
 
 
-def _calibration(
-    config: RunConfig, constitution: Constitution, model: _Models, scenario: Scenario
+def _play_part(
+    part: str,
+    resolved: Resolved,
+    constitution: Constitution,
+    model: _ModelOf,
+    scenario: Scenario,
 ) -> None:
-    from ..critic.calibrate import calibrate
-
-    comparator = model(config.comparator_model)
-    asyncio.run(
-        calibrate(comparator, calibration_pairs(config), constitution, seed=config.pairs.seed)
-    )
+    if part == "calibration":
+        comparator = model(RoleModel(resolved.calibrated))
+        asyncio.run(calibrate_for(resolved, comparator, constitution))
+    elif part == "pairs":
+        _pairs(resolved, constitution, model, scenario, 0)
+    elif part == "later":
+        for number in range(1, resolved.rounds if resolved.refresh else 1):
+            _pairs(resolved, constitution, model, scenario, number)
+    elif part == "base":
+        _measure(resolved, model, 0, "" if resolved.untrained else system_prompt(resolved))
+    elif not resolved.untrained:
+        for number in range(1, resolved.rounds + 1):
+            _measure(resolved, model, number, system_prompt(resolved))
+    elif system_prompt(resolved):
+        _measure(resolved, model, 0, system_prompt(resolved))
 
 
 def _pairs(
-    config: RunConfig, constitution: Constitution, model: _Models, scenario: Scenario
+    resolved: Resolved,
+    constitution: Constitution,
+    model: _ModelOf,
+    scenario: Scenario,
+    number: int,
 ) -> None:
-    from ..preferences.builders.registry import get_builder
-
-    update = (
-        {"max_failed_share": 1.0} if scenario.troublesome else {"max_failed_share": 1.0, "tries": 1}
+    update: dict[str, object] = {"max_failed_share": 1.0}
+    if not scenario.troublesome:
+        update["tries"] = 1
+    settings = resolved.pairs(number).model_copy(update=update)
+    # Before the critic is measured, at most everything and at least nothing is compared.
+    compares = scenario.troublesome or settings.builder == "best_of_n"
+    made = build_round(
+        training_prompts(resolved),
+        constitution,
+        resolved.roles(number),
+        settings,
+        model_of=model,
+        allows=_everywhere if compares else nowhere,
     )
-    build, only_compares = get_builder(config.pairs.builder), config.pairs.builder == "best_of_n"
-    policy, critic = model(config.model), model(config.critic_model)
-    cast = Cast(
-        comparator=model(config.comparator_model),
-        teacher=model(config.teacher) if config.teacher else None,
-        # Before the critic is measured, at most everything and at least nothing is compared.
-        allows=lambda failure_mode, role: scenario.troublesome or only_compares,
-    )
-    for number in range(config.rounds if conditions_of(config).data.refresh else 1):
-        # A trained model is another one: nothing it is asked was asked before.
-        writer = model(config.model, f" (round {number})") if number else policy
-        settings = pair_settings(config, number).model_copy(update=update)
-        judge = writer if critic_of(config) == config.model else critic
-        made = build(training_prompts(config), constitution, writer, judge, settings, cast=cast)
-        asyncio.run(made)
+    asyncio.run(made)
 
 
-def _evaluation(
-    config: RunConfig, constitution: Constitution, model: _Models, scenario: Scenario
-) -> None:
+def _everywhere(failure_mode: str, role: str) -> bool:
+    return True
+
+
+def _measure(resolved: Resolved, model: _ModelOf, number: int, system: str) -> None:
+    """The evaluation of the model after so many rounds of training."""
     from ..evaluation.evaluate import evaluate_model
     from ..evaluation.perplexity import held_out_text
 
-    rounds = [f" (round {number})" for number in range(1, config.rounds)]
-    for name in ("", *rounds, " (trained)"):
-        asyncio.run(
-            evaluate_model(
-                model(config.model, name),
-                evaluation_prompts(config),
-                name="estimate",
-                judge=_NoJudge(),
-                exemplars=probe_pairs(config),
-                text=held_out_text(),
-                max_tokens=config.evaluation.max_tokens,
-            )
-        )
+    work = evaluate_model(
+        model(RoleModel(resolved.model, number)),
+        evaluation_prompts(resolved),
+        name="estimate",
+        judge=_NoJudge(),
+        exemplars=probe_pairs(resolved),
+        text=held_out_text(),
+        max_tokens=resolved.evaluation.max_tokens,
+        system=system,
+    )
+    asyncio.run(work)
 
 
 class _NoJudge:

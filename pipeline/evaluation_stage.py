@@ -1,4 +1,4 @@
-"""What the evaluation stage reads and how it measures the run's models."""
+"""The stage that measures the run's models, before and after."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..evaluation.result import Evaluation
-from ..files.write import hash_path
+from ..files.write import hash_path, write_atomically
 from ..llm.cached import CachedModel
 from .inputs import (
     evaluation_prompts,
@@ -16,38 +16,56 @@ from .inputs import (
     probe_pairs,
     system_prompt,
 )
-from .stage import Context
+from .resolved import Resolved
+from .stage import Context, Stage
 from .training_stages import round_weights
 
 
-def evaluation_inputs(context: Context) -> dict[str, str]:
-    """Name -> hash of everything the measurement depends on."""
-    folder = Path(__file__).parents[1] / "evaluation"
-    weights = {} if context.config.untrained else round_weights(context.config, context.run.path)
-    before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
-    return {
-        **before,
-        "adapter": hash_path(weights["trained"]) if weights else "",
-        "system": hash_data(system_prompt(context.config)),
-        "model": context.models.identity(context.config.model),
-        "prompts": hash_prompts(evaluation_prompts(context.config)),
-        "exemplars": hash_labelled(probe_pairs(context.config)),
-        "judge": hash_path(folder / "judges" / "judge_weights.json"),
-        "text": hash_path(folder / "held_out_text.txt"),
-    }
+class EvaluationStage(Stage):
+    """Measures base and trained model on our own twins."""
+
+    name = "evaluation"
+    title = "evaluating before and after"
+    outputs = ("50_evaluation.json",)
+
+    def settings(self, resolved: Resolved) -> object:
+        """What is measured."""
+        return resolved.evaluation.model_dump(mode="json")
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """Weights, prompts, labelled pairs, judge and held-out text."""
+        folder = Path(__file__).parents[1] / "evaluation"
+        resolved = context.resolved
+        weights = {} if resolved.untrained else round_weights(resolved, context.run.path)
+        before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
+        return {
+            **before,
+            "adapter": hash_path(weights["trained"]) if weights else "",
+            "system": hash_data(system_prompt(resolved)),
+            "model": context.models.identity(resolved.model),
+            "prompts": hash_prompts(evaluation_prompts(resolved)),
+            "exemplars": hash_labelled(probe_pairs(resolved)),
+            "judge": hash_path(folder / "judges" / "judge_weights.json"),
+            "text": hash_path(folder / "held_out_text.txt"),
+        }
+
+    def execute(self, context: Context) -> str:
+        """Asks the models and writes what was measured."""
+        write_atomically(context.run.evaluation, measure(context).to_json())
+        return "measured"
 
 
 def measure(context: Context) -> Evaluation:
-    """Base and trained model on the config's evaluation prompts, with the probe.
+    """Base and trained model on the run's evaluation prompts, with the probe.
 
     With rounds, the model after each round before the last is measured, too. An untrained
     run measures the base alone or, with a system prompt, with and without it.
     """
-    config, system = context.config, system_prompt(context.config)
-    base = context.models.get(config.model)
-    if not config.untrained:
-        weights = round_weights(config, context.run.path)
-        trained = {name: context.models.trained(config.model, at) for name, at in weights.items()}
+    resolved, system = context.resolved, system_prompt(context.resolved)
+    base = context.models.get(resolved.model)
+    if not resolved.untrained:
+        weights = round_weights(resolved, context.run.path)
+        trained = {n: context.models.trained(resolved.model, at) for n, at in weights.items()}
         return _measured(context, {"base": base, **trained}, "base", system)
     plain = _measured(context, {"base": base}, None, "")
     if not system:
@@ -61,13 +79,13 @@ def _measured(
 ) -> Evaluation:
     from ..evaluation.evaluate import evaluate
 
-    config = context.config
+    resolved = context.resolved
     return evaluate(
         models,
-        evaluation_prompts(config),
+        evaluation_prompts(resolved),
         baseline=baseline,
-        exemplars=probe_pairs(config),
-        max_tokens=config.evaluation.max_tokens,
+        exemplars=probe_pairs(resolved),
+        max_tokens=resolved.evaluation.max_tokens,
         system=system,
         on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
     )

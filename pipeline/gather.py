@@ -12,7 +12,7 @@ from ..files.lines import json_lines
 from ..files.write import write_atomically
 from ..preferences.dataset import Pairs
 from ..trainer.checkpoint import write_json
-from .config import RunConfig
+from .resolved import Resolved
 from .unit import Unit, read_record, units_of, weights_in
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def last_weights(run: Path) -> Path:
     return weights_in(run / "40_training")
 
 
-def gather(config: RunConfig, run: Path) -> str:
+def gather(resolved: Resolved, run: Path) -> str:
     """Copies the last weights, joins metrics and logs, and writes the forgetting matrix.
 
     Steps are counted on over the layers: `step` is the place on the learning curves,
@@ -34,7 +34,7 @@ def gather(config: RunConfig, run: Path) -> str:
     """
     from ..trainer.result import TrainedModel
 
-    units, folder = units_of(config), run / "40_training"
+    units, folder = units_of(resolved), run / "40_training"
     last = run / units[-1].folder
     source = weights_in(last)
     shutil.rmtree(folder / source.name, ignore_errors=True)
@@ -53,7 +53,7 @@ def gather(config: RunConfig, run: Path) -> str:
     TrainedModel(
         path=folder / source.name,
         method=str(trained[0].get("method", "lora")),
-        base=config.model,
+        base=resolved.model,
         reference=str(reference),
         metrics=folder / "metrics.jsonl",
         seconds=sum(float(str(record.get("seconds", 0))) for record in trained),
@@ -61,8 +61,8 @@ def gather(config: RunConfig, run: Path) -> str:
         pairs=sum(int(str(record.get("rows", 0))) for record in trained),
         too_long=sum(int(str(record.get("too_long", 0))) for record in trained),
     ).save(folder)
-    if config.rounds > 1:
-        _gather_pairs(config, run)
+    if resolved.rounds > 1:
+        _gather_pairs(resolved, run)
     return f"{len(units)} layers, {steps} steps; forgetting matrix of {len(matrix)} rows"
 
 
@@ -127,12 +127,12 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in json_lines(path.read_text("utf-8"))]
 
 
-def _gather_pairs(config: RunConfig, run: Path) -> None:
+def _gather_pairs(resolved: Resolved, run: Path) -> None:
     """All rounds' pairs in one file; outcomes and confounds of the last round."""
     every = {}
-    for number in range(config.rounds):
+    for number in range(resolved.rounds):
         for pair in Pairs.load(run / f"round-{number + 1}" / "30_pairs.jsonl"):
             every[pair.id] = pair
     Pairs(every.values()).save(run / "30_pairs.jsonl")
     for name in ("31_outcomes.json", "32_confounds.json"):
-        shutil.copy(run / f"round-{config.rounds}" / name, run / name)
+        shutil.copy(run / f"round-{resolved.rounds}" / name, run / name)

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from ..evaluation.result import Evaluation
 from ..files.write import write_atomically
-from .config import load_config
 from .evaluation_stage import measure
 from .progress import StageProgress
+from .resolved import Resolved
 from .run import models_of, run
 from .run_directory import RunDirectory, locked
 from .stage import Context
@@ -28,14 +28,13 @@ def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
         config_file: The run's config; stages up to training are run if they must.
         console: Where to show progress.
     """
-    config = load_config(config_file)
-    directory = RunDirectory(run(config, until="training", quiet=False, console=console).path)
-    chosen = config.evaluation.model_copy(update={"split": "test"})
-    config = config.model_copy(update={"evaluation": chosen})
+    resolved = Resolved.load(config_file)
+    done = run(resolved, until="training", quiet=False, console=console)
+    directory = RunDirectory(done.path)
     progress = StageProgress(console)
     with locked(directory), open_store(directory) as store:
-        models = models_of(config, directory, store, progress)
+        models = models_of(resolved, directory, store, progress)
         with progress.stage("evaluating on the test twins"):
-            result = measure(Context(config, directory, models, progress))
+            result = measure(Context(resolved.on_split("test"), directory, models, progress))
     write_atomically(directory.path / TEST_EVALUATION, result.to_json())
     return result

@@ -19,40 +19,36 @@ from ..errors import ArchetypeError, Problem
 from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
 from ..prompts.loader import load_prompts
 from ..prompts.prompt import Prompt, Split
-from .config import ArchetypeChoice, RunConfig
+from .config import ArchetypeChoice
+from .resolved import Resolved
 
 
-def archetype_path(config: RunConfig) -> Path:
-    """The folder or file the archetypes are read from."""
-    return archetype_source(config.archetypes.path)
-
-
-def chosen_archetypes(config: RunConfig) -> list[Archetype]:
-    """The archetypes of the config's path and those it adds from the shipped library.
+def chosen_archetypes(choice: ArchetypeChoice) -> list[Archetype]:
+    """The archetypes of the choice's path and those it adds from the shipped library.
 
     Raises:
         ArchetypeError: Anything wrong with a file, an unknown id, or one id twice.
     """
-    own = load_archetypes(archetype_path(config), only=config.archetypes.only)
-    if not config.archetypes.library:
+    own = load_archetypes(archetype_source(choice.path), only=choice.only)
+    if not choice.library:
         return own
-    added = load_archetypes(LIBRARY, only=config.archetypes.library)
+    added = load_archetypes(LIBRARY, only=choice.library)
     twice = sorted({a.id for a in own} & {a.id for a in added})
     if twice:
         fix = "leave it out of `archetypes.library`, or rename your own"
         message = f"archetype `{twice[0]}` is chosen from two places"
-        where = str(archetype_path(config))
+        where = str(archetype_source(choice.path))
         raise ArchetypeError([Problem("A024", "error", where, 0, message, fix)])
     return sorted([*own, *added], key=lambda archetype: archetype.id)
 
 
-def labelled_pairs(config: RunConfig) -> list[LabelledPair]:
+def labelled_pairs(resolved: Resolved) -> list[LabelledPair]:
     """All labelled answer pairs about the constitution's own failure modes; never trained on.
 
     The exemplars of the chosen archetypes, then the labelled answers of every
     failure mode that one of their principles guards against.
     """
-    archetypes = chosen_archetypes(config)
+    archetypes = chosen_archetypes(resolved.archetypes)
     exemplars = [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
     return [*exemplars, *load_labelled(failure_modes=_guarded(archetypes))]
 
@@ -61,41 +57,41 @@ def _guarded(archetypes: Sequence[Archetype]) -> set[str]:
     return {principle.failure_mode for a in archetypes for principle in a.principles}
 
 
-def calibration_pairs(config: RunConfig) -> list[LabelledPair]:
+def calibration_pairs(resolved: Resolved) -> list[LabelledPair]:
     """The labelled pairs the critic is measured on: a sample of those a principle can judge."""
-    modes = _guarded(chosen_archetypes(config))
+    modes = _guarded(chosen_archetypes(resolved.archetypes))
     pairs = [
         pair
-        for pair in labelled_pairs(config)
+        for pair in labelled_pairs(resolved)
         if (pair.failure_mode if pair.role == "at_risk" else opposite(pair.failure_mode)) in modes
     ]
-    return balanced_sample(pairs, limit=config.calibration.limit, seed=config.pairs.seed)
+    return balanced_sample(pairs, limit=resolved.calibration_limit, seed=resolved.data_seed)
 
 
-def probe_pairs(config: RunConfig) -> list[LabelledPair]:
+def probe_pairs(resolved: Resolved) -> list[LabelledPair]:
     """The labelled pairs of the probe: the same ones whatever the data seed."""
-    limit, modes = config.evaluation.probe_limit, config.evaluation.failure_modes
+    limit, modes = resolved.evaluation.probe_limit, resolved.evaluation.failure_modes
     # With a list of its own the probe does not depend on the chosen archetypes in any way.
-    pairs = labelled_pairs(config) if modes is None else load_labelled(failure_modes=set(modes))
+    pairs = labelled_pairs(resolved) if modes is None else load_labelled(failure_modes=set(modes))
     return balanced_sample(pairs, per_slice=limit)
 
 
 def _prompts(
-    config: RunConfig, split: Split, sets: Sequence[str] | None, limit: int | None
+    resolved: Resolved, split: Split, sets: Sequence[str] | None, limit: int | None
 ) -> list[Prompt]:
-    folder = Path(config.prompts.folder) if config.prompts.folder else None
+    folder = Path(resolved.prompts.folder) if resolved.prompts.folder else None
     return load_prompts(split, sets=sets, folder=folder, limit=limit)
 
 
-def training_prompts(config: RunConfig) -> list[Prompt]:
+def training_prompts(resolved: Resolved) -> list[Prompt]:
     """The prompts pairs are made from."""
-    return _prompts(config, "train", config.prompts.sets, config.prompts.limit)
+    return _prompts(resolved, "train", resolved.prompts.sets, resolved.prompts.limit)
 
 
-def evaluation_prompts(config: RunConfig) -> list[Prompt]:
+def evaluation_prompts(resolved: Resolved) -> list[Prompt]:
     """The prompts measured before and after."""
-    chosen = config.evaluation
-    return _prompts(config, chosen.split, chosen.sets, chosen.limit)
+    chosen = resolved.evaluation
+    return _prompts(resolved, chosen.split, chosen.sets, chosen.limit)
 
 
 def hash_data(data: object) -> str:
@@ -126,9 +122,9 @@ def hash_labelled(pairs: Sequence[LabelledPair]) -> str:
     )
 
 
-def compile_for(config: RunConfig) -> Constitution:
+def compile_for(resolved: Resolved) -> Constitution:
     """The constitution of the chosen archetypes; compiled once while no file changes."""
-    return _compiled(config.archetypes, _stamp(archetype_path(config)))
+    return _compiled(resolved.archetypes, _stamp(archetype_source(resolved.archetypes.path)))
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
@@ -141,17 +137,16 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=8)
 def _compiled(chosen: ArchetypeChoice, stamp: tuple[tuple[str, int, int], ...]) -> Constitution:
-    config = RunConfig(name="compiled", archetypes=chosen)
-    own = compile_constitution(archetype_path(config), only=chosen.only)
+    own = compile_constitution(archetype_source(chosen.path), only=chosen.only)
     # What the linter calls an error in the author's own files has been raised by now.
-    whole = constitution_of(chosen_archetypes(config)) if chosen.library else own
+    whole = constitution_of(chosen_archetypes(chosen)) if chosen.library else own
     seed = chosen.shuffle_seed
     return whole if seed is None else shuffled(whole, seed=seed)
 
 
-def system_prompt(config: RunConfig) -> str:
+def system_prompt(resolved: Resolved) -> str:
     """The system prompt of the evaluation: as written, or made of the principles."""
-    if config.evaluation.system != "constitution":
-        return config.evaluation.system
-    rules = "\n".join(f"- When {p.situation}: {p.statement}" for p in compile_for(config))
+    if resolved.evaluation.system != "constitution":
+        return resolved.evaluation.system
+    rules = "\n".join(f"- When {p.situation}: {p.statement}" for p in compile_for(resolved))
     return f"Keep to these rules in every answer.\n{rules}"

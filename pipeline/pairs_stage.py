@@ -4,102 +4,154 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..constitution.principle import Constitution
 from ..constitution.yaml_form import load_constitution
 from ..critic.calibrate import Gate
 from ..files.write import hash_path, write_json
-from ..preferences.builders.roles import Cast
-from .config import RunConfig
+from ..llm.request import Model
+from ..preferences.builders.roles import Allows, Cast, OnStage
+from ..preferences.settings import PairSettings
+from ..prompts.prompt import Prompt
 from .inputs import hash_data, hash_prompts, training_prompts
-from .resolved import conditions_of, critic_of, pair_settings
+from .resolved import Resolved, RoleModel, Roles
 from .stage import Context, Stage
 from .training_stages import round_weights
 from .unit import round_folder
 
+if TYPE_CHECKING:
+    from ..preferences.builders.attempt import BuildResult
 
-def pairs_stage(config: RunConfig, number: int) -> Stage:
-    """The stage that builds the pairs of one 0-based round."""
-    here = round_folder(config, number)
-    names = ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json")
-    return Stage(
-        f"pairs/round-{number + 1}" if here else "pairs",
-        f"building pairs, round {number + 1}" if here else "building pairs",
-        3,
-        tuple(here + name for name in names),
-        lambda config: _pairs_settings(config, number),
-        lambda context: _pairs_inputs(context, number),
-        lambda context: _make_pairs(context, number),
-    )
+_FILES = ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json")
 
 
-def _pairs_settings(config: RunConfig, number: int) -> object:
-    settings = pair_settings(config, number).model_dump(mode="json")
-    refresh = conditions_of(config).data.refresh
-    return settings if not number or refresh else [settings, "round 1 again"]
+async def build_round(
+    prompts: Sequence[Prompt],
+    constitution: Constitution,
+    roles: Roles,
+    settings: PairSettings,
+    *,
+    model_of: Callable[[RoleModel], Model],
+    allows: Allows,
+    on_stage: OnStage | None = None,
+    on_attempts: Callable[[int, int], None] | None = None,
+) -> BuildResult:
+    """Builds pairs with the models of a round; the run, its estimate and its shards all do it here.
 
+    Args:
+        prompts: Those of the round, or a part of them: each is asked the same either way.
+        constitution: Principles to route from.
+        roles: Which model does what; see `Resolved.roles`.
+        settings: How to build; see `Resolved.pairs`.
+        model_of: Gives the model of a role; asked once for each.
+        allows: Where the comparator's calibration lets it set labels.
+        on_stage: Called with the name and the size of each step.
+        on_attempts: Called with (ended, all) where steps overlap.
 
-def _pairs_inputs(context: Context, number: int) -> dict[str, str]:
-    config, identity = context.config, context.models.identity
-    inputs = {
-        "constitution": load_constitution(context.run.constitution).hash,
-        "prompts": hash_prompts(training_prompts(config)),
-        "policy": identity(config.model),
-        "critic": identity(critic_of(config)),
-        "comparator": identity(config.comparator_model),
-        "teacher": identity(config.teacher) if config.teacher else "",
-        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
-    }
-    if number:
-        inputs["current"] = hash_path(_current(context, number))
-    return inputs
-
-
-def _current(context: Context, number: int) -> Path:
-    """The weights a round drafts with: those of the round before."""
-    return round_weights(context.config, context.run.path)[f"round-{number}"]
-
-
-def _make_pairs(context: Context, number: int) -> str:
+    Raises:
+        OutcomeError: More than `max_failed_share` of the attempts made no pair.
+    """
     from ..preferences.builders.registry import get_builder
-    from ..preferences.confounds import confounds
 
-    config, here = context.config, context.run.path / round_folder(context.config, number)
-    names = ("30_pairs.jsonl", "31_outcomes.json", "32_confounds.json")
-    here.mkdir(parents=True, exist_ok=True)
-    if number and not conditions_of(config).data.refresh:
-        for name in names:
-            shutil.copy(context.run.path / round_folder(config, 0) / name, here / name)
-        return "the pairs of round 1 again"
-    policy = context.models.get(config.model)
-    if number:
-        policy = context.models.trained(config.model, _current(context, number))
-    critic = policy if critic_of(config) == config.model else context.models.get(critic_of(config))
-    result = asyncio.run(
-        get_builder(config.pairs.builder)(
-            training_prompts(config),
-            load_constitution(context.run.constitution),
-            policy,
-            critic,
-            pair_settings(config, number),
-            cast=cast_of(context),
-            on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
-            on_attempts=context.progress.attempts,
+    writer = model_of(roles.writer)
+    critic = writer if roles.critic == roles.writer else model_of(roles.critic)
+    same = roles.comparator == roles.critic
+    cast = Cast(
+        comparator=None if same else model_of(roles.comparator),
+        teacher=model_of(roles.teacher) if roles.teacher else None,
+        allows=allows,
+    )
+    return await get_builder(settings.builder)(
+        prompts,
+        constitution,
+        writer,
+        critic,
+        settings,
+        cast=cast,
+        on_stage=on_stage,
+        on_attempts=on_attempts,
+    )
+
+
+class PairsStage(Stage):
+    """Builds the pairs of one round.
+
+    Args:
+        resolved: The run.
+        number: The 0-based round.
+    """
+
+    version = 3
+
+    def __init__(self, resolved: Resolved, number: int) -> None:
+        here = round_folder(resolved, number)
+        self.number = number
+        self.name = f"pairs/round-{number + 1}" if here else "pairs"
+        self.title = f"building pairs, round {number + 1}" if here else "building pairs"
+        self.outputs = tuple(here + name for name in _FILES)
+
+    def settings(self, resolved: Resolved) -> object:
+        """How the round's pairs are built."""
+        settings = resolved.pairs(self.number).model_dump(mode="json")
+        again = self.number and not resolved.refresh
+        return [settings, "round 1 again"] if again else settings
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """Principles, prompts, models, what may be labelled, and the weights drafted with."""
+        resolved, identity = context.resolved, context.models.identity
+        roles = resolved.roles(self.number)
+        inputs = {
+            "constitution": load_constitution(context.run.constitution).hash,
+            "prompts": hash_prompts(training_prompts(resolved)),
+            "policy": identity(roles.writer.spec),
+            "critic": identity(roles.critic.spec),
+            "comparator": identity(resolved.calibrated),
+            "teacher": identity(roles.teacher.spec) if roles.teacher else "",
+            "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
+        }
+        if self.number:
+            inputs["current"] = hash_path(_weights(context, roles.writer))
+        return inputs
+
+    def execute(self, context: Context) -> str:
+        """Asks the models, or copies the first round's pairs where nothing is drafted anew."""
+        from ..preferences.confounds import confounds
+
+        resolved = context.resolved
+        here = context.run.path / round_folder(resolved, self.number)
+        here.mkdir(parents=True, exist_ok=True)
+        if self.number and not resolved.refresh:
+            for name in _FILES:
+                shutil.copy(context.run.path / round_folder(resolved, 0) / name, here / name)
+            return "the pairs of round 1 again"
+        result = asyncio.run(
+            build_round(
+                training_prompts(resolved),
+                load_constitution(context.run.constitution),
+                resolved.roles(self.number),
+                resolved.pairs(self.number),
+                model_of=lambda role: _model(context, role),
+                allows=Gate.load(context.run.calibration).allows,
+                on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+                on_attempts=context.progress.attempts,
+            )
         )
-    )
-    result.pairs.save(here / names[0])
-    write_json(here / names[1], result.outcomes.to_json())
-    write_json(here / names[2], confounds(result.pairs))
-    kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
-    return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
+        result.pairs.save(here / _FILES[0])
+        write_json(here / _FILES[1], result.outcomes.to_json())
+        write_json(here / _FILES[2], confounds(result.pairs))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
+        return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
 
 
-def cast_of(context: Context) -> Cast:
-    """Comparator and teacher of a run, and where its calibration lets comparisons label."""
-    config, models = context.config, context.models
-    own = config.comparator_model != config.critic_model
-    return Cast(
-        comparator=models.get(config.comparator_model) if own else None,
-        teacher=models.get(config.teacher) if config.teacher else None,
-        allows=Gate.load(context.run.calibration).allows,
-    )
+def _model(context: Context, role: RoleModel) -> Model:
+    if role.rounds:
+        return context.models.trained(role.spec, _weights(context, role))
+    return context.models.get(role.spec)
+
+
+def _weights(context: Context, role: RoleModel) -> Path:
+    """The weights that the model has after so many rounds of training."""
+    return round_weights(context.resolved, context.run.path)[f"round-{role.rounds}"]

@@ -16,11 +16,11 @@ from ..llm.budget import Budget
 from ..llm.prices import load_prices
 from ..preferences.dataset import Pairs
 from ..store.store import Store
-from .config import RunConfig, check_config, load_config, resolved_text
+from .config import RunConfig
 from .environment import describe_environment
-from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
+from .resolved import Resolved
 from .reuse import adopt
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
@@ -63,7 +63,7 @@ class Run:
 
 
 def run(
-    config: RunConfig | str | Path,
+    config: RunConfig | Resolved | str | Path,
     *,
     until: str = "report",
     again: bool = False,
@@ -78,7 +78,7 @@ def run(
     model call is repeated, and training goes on from its last checkpoint.
 
     Args:
-        config: A `RunConfig`, or a YAML file.
+        config: A `RunConfig`, resolved or not, or a YAML file.
         until: Name of the last stage to run.
         again: Run that last stage even if its result is still good.
         quiet: Print nothing.
@@ -97,41 +97,46 @@ def run(
         >>> result = anlage.run("examples/quickstart.yaml")  # doctest: +SKIP
         >>> print(result.evaluation.to_frame())  # doctest: +SKIP
     """
-    source = "config" if isinstance(config, RunConfig) else str(config)
-    resolved = config if isinstance(config, RunConfig) else load_config(config)
-    check_config(resolved, source)
+    resolved = _resolved(config)
+    resolved.check(str(config) if isinstance(config, str | Path) else "config")
     stages = _stages_until(resolved, until)
     progress = progress or StageProgress(console or Console(), quiet=quiet)
-    directory = open_run(resolved, resolved_text(resolved))
+    directory = open_run(resolved)
     with locked(directory), store_of(directory) as store:
         write_json(
             directory.path / "environment.json",
-            describe_environment(seed_data=resolved.pairs.seed, seed_train=resolved.training.seed),
+            describe_environment(seed_data=resolved.data_seed, seed_train=resolved.training_seed),
         )
-        adopt_budget(directory, resolved_text(resolved))
+        adopt_budget(directory, resolved.text)
         models = models_of(resolved, directory, store, progress)
         progress.status = models.meter.text
         context = Context(resolved, directory, models, progress)
         return _run_stages(context, stages, again=again)
 
 
+def _resolved(config: RunConfig | Resolved | str | Path) -> Resolved:
+    if isinstance(config, Resolved):
+        return config
+    return Resolved(config) if isinstance(config, RunConfig) else Resolved.load(config)
+
+
 def models_of(
-    config: RunConfig, directory: RunDirectory, store: Store, progress: StageProgress
+    resolved: Resolved, directory: RunDirectory, store: Store, progress: StageProgress
 ) -> RunModels:
     """The models of a run: behind the store, within the budget, what they cost written down."""
     spending = SpendingLog(directory.spending)
-    own = config.budget.prices
+    own = resolved.budget.prices
     return RunModels(
         store,
-        batch_size=config.batch_size,
+        batch_size=resolved.batch_size,
         on_progress=progress.update,
-        budget=Budget(config.budget, spending.total, spending.add),
+        budget=Budget(resolved.budget, spending.total, spending.add),
         prices=load_prices(Path(own) if own else None),
-        chat=config.chat,
+        chat=resolved.chat,
     )
 
 
-def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
+def _stages_until(resolved: Resolved, until: str) -> tuple[Stage, ...]:
     if until not in STAGE_NAMES:
         problem = Problem(
             "R002",
@@ -142,7 +147,7 @@ def _stages_until(config: RunConfig, until: str) -> tuple[Stage, ...]:
             f"use one of: {', '.join(STAGE_NAMES)}",
         )
         raise ConfigurationError([problem])
-    stages = stages_for(config)
+    stages = stages_for(resolved)
     wanted = STAGE_NAMES[: STAGE_NAMES.index(until) + 1]
     places = [place for place, s in enumerate(stages) if s.name.split("/")[0] in wanted]
     if until == "pairs":  # those of round 1: later ones come after some training
@@ -179,7 +184,7 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
 def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
     """Runs one stage unless its result is still good. True if it ran."""
     manifest = context.run.manifest
-    key = stage_key(stage.version, stage.settings(context.config), stage.inputs(context))
+    key = stage.key(context)
     if not forced and manifest.is_fresh(stage.name, key):
         context.progress.say(f"[dim]{stage.name:<13} unchanged[/dim]")
         return False

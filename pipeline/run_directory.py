@@ -14,8 +14,8 @@ from ..errors import RunDirectoryError
 from ..files.lines import flat
 from ..files.redaction import redact
 from ..files.write import write_atomically
-from .config import RunConfig
 from .manifest import Manifest
+from .resolved import Resolved
 
 
 class RunDirectory:
@@ -88,19 +88,18 @@ class RunDirectory:
         return self.path / "spending.jsonl"
 
 
-def open_run(config: RunConfig, text: str) -> RunDirectory:
+def open_run(resolved: Resolved) -> RunDirectory:
     """Makes the run directory, or opens it if it belongs to this very config.
 
     Args:
-        config: Validated config.
-        text: Its resolved YAML text.
+        resolved: The run.
 
     Raises:
         RunDirectoryError: It belongs to another config (the message lists what
             differs), holds other files, or cannot be written. The budget alone
             makes no other config.
     """
-    folder = Path(config.runs) / config.name
+    folder, text = resolved.folder, resolved.text
     existing = folder / "config.yaml"
     if existing.is_file():
         old = _identity(existing.read_text("utf-8"))

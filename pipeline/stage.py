@@ -1,13 +1,14 @@
-"""What a stage is, what it works with, and how its inputs are read and hashed."""
+"""What a stage is, and what it works with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from .config import RunConfig
+from .manifest import stage_key
 from .models import RunModels
 from .progress import StageProgress
+from .resolved import Resolved
 from .run_directory import RunDirectory
 
 
@@ -15,30 +16,39 @@ from .run_directory import RunDirectory
 class Context:
     """What a stage works with."""
 
-    config: RunConfig
+    resolved: Resolved
     run: RunDirectory
     models: RunModels
     progress: StageProgress
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage.
+class Stage(ABC):
+    """One stage of a run: what its result depends on, and how it is made.
 
     Attributes:
         name: Its name on the command line.
         title: What the progress bar says.
         version: Raised when the code changes what the stage makes.
         outputs: What it leaves, relative to the run directory.
-        settings: The part of the config it obeys, as plain data.
-        inputs: Name -> hash of everything it reads.
-        execute: Does the work; returns one line to print.
     """
 
     name: str
     title: str
-    version: int
+    version: int = 1
     outputs: tuple[str, ...]
-    settings: Callable[[RunConfig], object]
-    inputs: Callable[[Context], dict[str, str]]
-    execute: Callable[[Context], str]
+
+    @abstractmethod
+    def settings(self, resolved: Resolved) -> object:
+        """The settings that the stage obeys, as plain data."""
+
+    @abstractmethod
+    def inputs(self, context: Context) -> dict[str, str]:
+        """Name -> hash of everything that the stage reads."""
+
+    @abstractmethod
+    def execute(self, context: Context) -> str:
+        """Does the work; returns one line to print."""
+
+    def key(self, context: Context) -> str:
+        """SHA-256 (hex) that changes whenever the stage would do something else."""
+        return stage_key(self.version, self.settings(context.resolved), self.inputs(context))

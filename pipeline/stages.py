@@ -1,147 +1,179 @@
-"""The stages of a run: what each reads, which part of the config it obeys, what it leaves."""
+"""The stages of a run in order, and those that need no file of their own."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 
+from ..constitution.principle import Constitution
 from ..constitution.yaml_form import dump_constitution, load_constitution
+from ..critic.calibrate import Calibration, calibrate
 from ..files.write import hash_path, write_atomically, write_json
-from .config import RunConfig
-from .evaluation_stage import evaluation_inputs, measure
+from ..llm.request import Model
+from .evaluation_stage import EvaluationStage
 from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
-from .pairs_stage import pairs_stage
+from .manifest import stage_key
+from .pairs_stage import PairsStage
+from .resolved import Resolved
+from .run_directory import RunDirectory, locked
 from .stage import Context, Stage
 from .training_stages import training_stages
 
-# --- constitution
+
+class ConstitutionStage(Stage):
+    """Compiles the archetypes."""
+
+    name = "constitution"
+    title = "compiling archetypes"
+    outputs = ("10_constitution.yaml",)
+
+    def settings(self, resolved: Resolved) -> object:
+        """Which archetypes."""
+        return resolved.archetypes.model_dump(mode="json")
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """The text itself: cheap to make, and it holds the lines that `trace` needs."""
+        return {"text": hash_data(dump_constitution(compile_for(context.resolved)))}
+
+    def execute(self, context: Context) -> str:
+        """Writes the principles."""
+        constitution = compile_for(context.resolved)
+        write_atomically(context.run.constitution, dump_constitution(constitution))
+        return f"{len(constitution)} principles, hash {constitution.hash[:12]}"
 
 
-def _constitution_inputs(context: Context) -> dict[str, str]:
-    # The text itself: cheap to make, and it holds the lines that `trace` needs.
-    return {"text": hash_data(dump_constitution(compile_for(context.config)))}
+async def calibrate_for(
+    resolved: Resolved, comparator: Model, constitution: Constitution
+) -> Calibration:
+    """Measures a run's comparator on the run's sample of labelled pairs.
+
+    Args:
+        resolved: The run.
+        comparator: Its model `resolved.calibrated`.
+        constitution: Its principles.
+
+    Raises:
+        OutcomeError: The calls of too many pairs failed.
+    """
+    pairs = calibration_pairs(resolved)
+    return await calibrate(comparator, pairs, constitution, seed=resolved.data_seed)
 
 
-def _make_constitution(context: Context) -> str:
-    constitution = compile_for(context.config)
-    write_atomically(context.run.constitution, dump_constitution(constitution))
-    return f"{len(constitution)} principles, hash {constitution.hash[:12]}"
+class CalibrationStage(Stage):
+    """Measures the comparator before it may label."""
+
+    name = "calibration"
+    title = "measuring the critic"
+    outputs = ("20_calibration.json",)
+
+    def settings(self, resolved: Resolved) -> object:
+        """Which model, and how many labelled pairs are drawn with which seed."""
+        return [resolved.calibrated, resolved.data_seed, resolved.calibration_limit]
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """Principles, the comparator and the labelled pairs."""
+        return {
+            "constitution": load_constitution(context.run.constitution).hash,
+            "comparator": context.models.identity(context.resolved.calibrated),
+            "exemplars": hash_labelled(calibration_pairs(context.resolved)),
+        }
+
+    def execute(self, context: Context) -> str:
+        """Asks the comparator and writes how often it was right."""
+        constitution = load_constitution(context.run.constitution)
+        comparator = context.models.get(context.resolved.calibrated)
+        result = asyncio.run(calibrate_for(context.resolved, comparator, constitution))
+        write_json(context.run.calibration, result.to_json())
+        return result.reason
 
 
-# --- calibration
+class ReportStage(Stage):
+    """Writes the report."""
 
-
-def _calibration_inputs(context: Context) -> dict[str, str]:
-    return {
-        "constitution": load_constitution(context.run.constitution).hash,
-        "comparator": context.models.identity(context.config.comparator_model),
-        "exemplars": hash_labelled(calibration_pairs(context.config)),
-    }
-
-
-def _make_calibration(context: Context) -> str:
-    from ..critic.calibrate import calibrate
-
-    constitution = load_constitution(context.run.constitution)
-    comparator = context.models.get(context.config.comparator_model)
-    result = asyncio.run(
-        calibrate(
-            comparator,
-            calibration_pairs(context.config),
-            constitution,
-            seed=context.config.pairs.seed,
-        )
+    name = "report"
+    title = "writing the report"
+    outputs = ("60_report.html",)
+    reads = (
+        "config.yaml",
+        "40_training/forgetting.json",
+        "40_training/checks.jsonl",
+        "40_training/conditions.jsonl",
+        "10_constitution.yaml",
+        "20_calibration.json",
+        "30_pairs.jsonl",
+        "31_outcomes.json",
+        "32_confounds.json",
+        "50_evaluation.json",
+        "51_suites.json",
     )
-    write_json(context.run.calibration, result.to_json())
-    return result.reason
+
+    def settings(self, resolved: Resolved) -> object:
+        """None: what the report shows is in the files."""
+        return None
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """Every artefact there is."""
+        return self.artefacts(context.run.path)
+
+    def artefacts(self, folder: Path) -> dict[str, str]:
+        """Name -> hash of every artefact that a run directory holds for its report."""
+        return {name: hash_path(folder / name) for name in self.reads if (folder / name).exists()}
+
+    def execute(self, context: Context) -> str:
+        """Writes the page."""
+        return str(self.write(context.run.path))
+
+    def write(self, folder: Path) -> Path:
+        """Writes the page of a run directory; returns its path."""
+        from ..report.run.report import write_report
+
+        return write_report(folder)
 
 
-# --- evaluation
+def add_to_report(folder: Path, name: str, text: str) -> Path:
+    """Writes an artefact that is no stage's into a run, then the report anew.
 
+    The manifest knows the new report, so the run stays as whole as it was, and a report that
+    is up to date is not written again.
 
-def _make_evaluation(context: Context) -> str:
-    result = measure(context)
-    write_atomically(context.run.evaluation, result.to_json())
-    return "measured"
+    Args:
+        folder: The run directory.
+        name: File name of the artefact; one that `ReportStage` reads.
+        text: Its content.
 
+    Returns:
+        Path of the report.
 
-# --- report
+    Raises:
+        RunDirectoryError: The folder holds no run, or another process is working in it.
+    """
+    stage, started = ReportStage(), time.monotonic()
+    with locked(RunDirectory(folder)):
+        manifest = RunDirectory(folder).manifest  # as it is while nobody else writes it
+        write_atomically(folder / name, text)
+        manifest.forget(stage.name)
+        path = stage.write(folder)
+        key = stage_key(stage.version, None, stage.artefacts(folder))
+        seconds = time.monotonic() - started
+        manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=0)
+    return path
 
-_REPORTED = (
-    "config.yaml",
-    "40_training/forgetting.json",
-    "40_training/checks.jsonl",
-    "40_training/conditions.jsonl",
-    "10_constitution.yaml",
-    "20_calibration.json",
-    "30_pairs.jsonl",
-    "31_outcomes.json",
-    "32_confounds.json",
-    "50_evaluation.json",
-)
-
-
-def _report_inputs(context: Context) -> dict[str, str]:
-    folder = context.run.path
-    return {name: hash_path(folder / name) for name in _REPORTED if (folder / name).exists()}
-
-
-def _make_report(context: Context) -> str:
-    from ..report.run.report import write_report
-
-    return str(write_report(context.run.path))
-
-
-_CONSTITUTION = Stage(
-    "constitution",
-    "compiling archetypes",
-    1,
-    ("10_constitution.yaml",),
-    lambda config: config.archetypes.model_dump(mode="json"),
-    _constitution_inputs,
-    _make_constitution,
-)
-_CALIBRATION = Stage(
-    "calibration",
-    "measuring the critic",
-    1,
-    ("20_calibration.json",),
-    lambda config: [config.comparator_model, config.pairs.seed, config.calibration.limit],
-    _calibration_inputs,
-    _make_calibration,
-)
-_EVALUATION = Stage(
-    "evaluation",
-    "evaluating before and after",
-    1,
-    ("50_evaluation.json",),
-    lambda config: config.evaluation.model_dump(mode="json"),
-    evaluation_inputs,
-    _make_evaluation,
-)
-_REPORT = Stage(
-    "report",
-    "writing the report",
-    1,
-    ("60_report.html",),
-    lambda config: None,
-    _report_inputs,
-    _make_report,
-)
 
 STAGE_NAMES = ("constitution", "calibration", "pairs", "training", "evaluation", "report")
 """What a run can be stopped after; rounds and layers have stages of their own in between."""
 
 
-def stages_for(config: RunConfig) -> tuple[Stage, ...]:
+def stages_for(resolved: Resolved) -> tuple[Stage, ...]:
     """The stages a run goes through, in order; each reads what the ones before it left.
 
     Without training, only what measures the model.
     """
-    if config.untrained:
-        return (_CONSTITUTION, _EVALUATION, _REPORT)
+    if resolved.untrained:
+        return (ConstitutionStage(), EvaluationStage(), ReportStage())
     rounds = tuple(
         stage
-        for number in range(config.rounds)
-        for stage in (pairs_stage(config, number), *training_stages(config, number))
+        for number in range(resolved.rounds)
+        for stage in (PairsStage(resolved, number), *training_stages(resolved, number))
     )
-    return (_CONSTITUTION, _CALIBRATION, *rounds, _EVALUATION, _REPORT)
+    return (ConstitutionStage(), CalibrationStage(), *rounds, EvaluationStage(), ReportStage())

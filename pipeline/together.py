@@ -9,8 +9,7 @@ from rich.console import Console
 from ..errors import NotSupportedError
 from ..trainer.processes import Processes
 from ..trainer.train import train
-from .config import check_config, load_config
-from .resolved import is_plain, train_config
+from .resolved import Resolved
 from .run import run
 from .unit import units_of
 from .unit_data import pairs_for
@@ -36,24 +35,24 @@ def train_together(config: Path, *, again: bool = False) -> Path:
         ConfigurationError: The config is wrong.
     """
     group = Processes()
-    loaded = load_config(config)
-    check_config(loaded, str(config))
-    if not is_plain(loaded):
+    resolved = Resolved.load(config)
+    resolved.check(str(config))
+    if not resolved.is_plain:
         raise NotSupportedError(
             "rounds, layers and monitors train in one process; run `anlage train` without a "
             "launcher."
         )
-    folder, (unit,) = Path(loaded.runs) / loaded.name, units_of(loaded)
+    folder, (unit,) = resolved.folder, units_of(resolved)
     if group.is_main:
         console = Console()
-        done = run(loaded, until="training", again=again, quiet=False, console=console)
+        done = run(resolved, until="training", again=again, quiet=False, console=console)
         if "training" in done.skipped:
             group.from_main(lambda: False)
     elif group.from_main(bool):
         train(
-            pairs_for(loaded, unit, folder),
-            model=loaded.model,
-            config=train_config(loaded, None),
+            pairs_for(resolved, unit, folder),
+            model=resolved.model,
+            config=resolved.training(),
             output=folder / unit.folder,
         )
     group.wait()

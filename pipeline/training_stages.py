@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from ..errors import ReferenceMismatchError, RunDirectoryError
 from ..files.write import hash_path, write_json
 from ..trainer.config import TrainConfig
-from .config import RunConfig
 from .gather import GATHERED, gather, last_weights
 from .inputs import hash_data, hash_labelled, probe_pairs
 from .progress import StageProgress
-from .resolved import conditions_of, is_plain, train_config
+from .resolved import Resolved
 from .stage import Context, Stage
 from .unit import RECORD, Unit, read_record, units_of, weights_in
 from .unit_data import earlier_lessons, earlier_pairs, lessons_for, pairs_for, with_replay
@@ -31,90 +30,118 @@ if TYPE_CHECKING:
     from ..trainer.result import TrainedModel
 
 
-def training_stages(config: RunConfig, number: int) -> tuple[Stage, ...]:
+def training_stages(resolved: Resolved, number: int) -> tuple[Stage, ...]:
     """The stages that train one 0-based round."""
-    units = units_of(config)
+    units = units_of(resolved)
     if len(units) == 1 and units[0].layer is None:
-        return (_unit_stage(config, units[0], "training"),)
+        return (UnitStage(resolved, units[0], "training"),)
     here = [unit for unit in units if unit.round == number]
-    stages = tuple(_unit_stage(config, unit, f"training/{unit.name}") for unit in here)
-    if number < config.rounds - 1:
+    stages = tuple(UnitStage(resolved, unit, f"training/{unit.name}") for unit in here)
+    if number < resolved.rounds - 1:
         return stages
-    return (*stages, _gather_stage(config))
+    return (*stages, GatherStage(resolved))
 
 
-def _unit_stage(config: RunConfig, unit: Unit, name: str) -> Stage:
-    leaves = train_config(config, unit.layer).leaves
-    left = [f"{unit.folder}/{leaves}"]
-    left += [f"{unit.folder}/{file}" for file in ("metrics.jsonl", "reference.json")]
-    if not is_plain(config):
-        left.append(f"{unit.folder}/{RECORD}")
-    title = f"training {unit.label}".strip()
-    return Stage(
-        name,
-        title,
-        1,
-        tuple(left),
-        lambda config: _settings(config, unit),
-        lambda context: _inputs(context, unit),
-        lambda context: _execute(context, unit),
-    )
+class UnitStage(Stage):
+    """Trains one layer of one round.
+
+    Args:
+        resolved: The run.
+        unit: The layer, or the whole round.
+        name: The stage's name.
+    """
+
+    def __init__(self, resolved: Resolved, unit: Unit, name: str) -> None:
+        leaves = resolved.training(unit.layer).leaves
+        left = [f"{unit.folder}/{file}" for file in (leaves, "metrics.jsonl", "reference.json")]
+        if not resolved.is_plain:
+            left.append(f"{unit.folder}/{RECORD}")
+        self.unit = unit
+        self.name = name
+        self.title = f"training {unit.label}".strip()
+        self.outputs = tuple(left)
+
+    def settings(self, resolved: Resolved) -> object:
+        """How the layer is trained, and which pairs are chosen."""
+        return resolved.training_identity(self.unit.layer)
+
+    def inputs(self, context: Context) -> dict[str, str]:
+        """The model, the rows, the probe, and what the unit before left and ordered."""
+        resolved, run, unit = context.resolved, context.run.path, self.unit
+        inputs = {"model": context.models.identity(resolved.model)}
+        if unit.layer is None or (unit.layer.kind == "dpo" and unit.layer.data is None):
+            inputs["pairs"] = hash_path(run / unit.pairs)
+        elif unit.layer.kind == "dpo":
+            inputs["pairs"] = hash_path(Path(str(unit.layer.data)))
+        else:
+            inputs["lessons"] = hash_data([[x.prompt, x.text] for x in lessons_for(unit)])
+        if not resolved.is_plain:
+            inputs["exemplars"] = hash_labelled(probe_pairs(resolved))
+        if unit.place:
+            before = run / units_of(resolved)[unit.place - 1].folder
+            inputs["start"] = hash_path(weights_in(before))
+            record = read_record(before)
+            inputs["orders"] = hash_data([record.get(key) for key in ("carry", "stops_run")])
+        return inputs
+
+    def execute(self, context: Context) -> str:
+        """Trains, unless a monitor of an earlier unit ended the training of the run."""
+        from ..trainer.processes import Processes
+
+        Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
+        context.models.release()  # the trainer loads its own copy; do not hold two
+        resolved, run, unit = context.resolved, context.run.path, self.unit
+        earlier = units_of(resolved)[: unit.place]
+        stopped = [u.label for u in earlier if read_record(run / u.folder).get("stops_run")]
+        if stopped:
+            why = f"not trained: a monitor ended training in {stopped[0]}"
+            return _skip(resolved, unit, run, why)
+        carries = (float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
+        training = resolved.training(unit.layer, math.prod(carries))
+        try:
+            result = _train(context, unit, training)
+        except (RunDirectoryError, ReferenceMismatchError) as error:
+            if not is_outdated(resolved, error):
+                raise
+            set_aside(run / unit.folder, context.progress)
+            result = _train(context, unit, training)
+        return_memory()
+        said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
+        if resolved.is_plain:
+            return said
+        return "; ".join([said, *_write_record(context, unit, training, result)])
 
 
-def _settings(config: RunConfig, unit: Unit) -> object:
-    training = config.training.model_dump(mode="json")
-    chosen = config.selection
-    if not chosen.is_all:
-        training = {"training": training, "selection": chosen.model_dump(mode="json")}
-    if is_plain(config):
-        return training if chosen.is_all else list(training.values())
-    layer = unit.layer.model_dump(mode="json") if unit.layer else None
-    return [training, layer, conditions_of(config).model_dump(mode="json")]
+class GatherStage(Stage):
+    """Puts what the layers and rounds left where a plain run leaves it.
 
+    Args:
+        resolved: The run.
+    """
 
-def _inputs(context: Context, unit: Unit) -> dict[str, str]:
-    config, run = context.config, context.run.path
-    inputs = {"model": context.models.identity(config.model)}
-    if unit.layer is None or (unit.layer.kind == "dpo" and unit.layer.data is None):
-        inputs["pairs"] = hash_path(run / unit.pairs)
-    elif unit.layer.kind == "dpo":
-        inputs["pairs"] = hash_path(Path(str(unit.layer.data)))
-    else:
-        inputs["lessons"] = hash_data([[x.prompt, x.text] for x in lessons_for(unit)])
-    if not is_plain(config):
-        inputs["exemplars"] = hash_labelled(probe_pairs(config))
-    if unit.place:
-        before = run / units_of(config)[unit.place - 1].folder
-        inputs["start"] = hash_path(weights_in(before))
-        record = read_record(before)
-        inputs["orders"] = hash_data([record.get(key) for key in ("carry", "stops_run")])
-    return inputs
+    name = "training"
+    title = "gathering the layers"
 
+    def __init__(self, resolved: Resolved) -> None:
+        left = [f"40_training/{name}" for name in (resolved.training().leaves, *GATHERED)]
+        if resolved.rounds > 1:
+            left += ["30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"]
+        self.outputs = tuple(left)
 
-def _execute(context: Context, unit: Unit) -> str:
-    from ..trainer.processes import Processes
+    def settings(self, resolved: Resolved) -> object:
+        """How many rounds and layers."""
+        return [resolved.rounds, len(resolved.layers)]
 
-    Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
-    context.models.release()  # the trainer loads its own copy; do not hold two
-    config, run = context.config, context.run.path
-    earlier = units_of(config)[: unit.place]
-    stopped = [u.label for u in earlier if read_record(run / u.folder).get("stops_run")]
-    if stopped:
-        return _skip(config, unit, run, f"not trained: a monitor ended training in {stopped[0]}")
-    carry = math.prod(float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
-    training = train_config(config, unit.layer, carry)
-    try:
-        result = _train(context, unit, training)
-    except (RunDirectoryError, ReferenceMismatchError) as error:
-        if not is_outdated(config, error):
-            raise
-        set_aside(run / unit.folder, context.progress)
-        result = _train(context, unit, training)
-    return_memory()
-    said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
-    if is_plain(config):
-        return said
-    return "; ".join([said, *_write_record(context, unit, training, result)])
+    def inputs(self, context: Context) -> dict[str, str]:
+        """The record of every unit."""
+        return {
+            unit.folder: hash_path(context.run.path / unit.folder / RECORD)
+            for unit in units_of(context.resolved)
+        }
+
+    def execute(self, context: Context) -> str:
+        """Gathers."""
+        return gather(context.resolved, context.run.path)
 
 
 def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
@@ -122,37 +149,36 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
     from ..trainer.supervised import train_lessons
     from ..trainer.train import train
 
-    config, run = context.config, context.run.path
-    earlier = units_of(config)[: unit.place]
+    resolved, run = context.resolved, context.run.path
+    earlier = units_of(resolved)[: unit.place]
     origin: Origin | None = None
     if earlier:
-        reference = conditions_of(config).protection.reference
-        origin = Origin(weights_in(run / earlier[-1].folder), reference)
+        origin = Origin(weights_in(run / earlier[-1].folder), resolved.reference)
     watch = _plan(context, unit, earlier)
-    share, seed = (unit.layer.replay if unit.layer else 0.0), config.training.seed
+    share, seed = (unit.layer.replay if unit.layer else 0.0), resolved.training_seed
     if unit.layer is not None and unit.layer.kind == "sft":
         lessons = lessons_for(unit)
         if share or watch:
-            texts = earlier_lessons(config, earlier, run)
+            texts = earlier_lessons(resolved, earlier, run)
             lessons = with_replay(lessons, texts, share, seed)
             watch = replace(watch, pool=texts) if watch else None
         return train_lessons(
             lessons,
-            model=config.model,
+            model=resolved.model,
             config=training,
             output=run / unit.folder,
             on_progress=context.progress.update,
             origin=origin,
             watch=watch,
         )
-    pairs = pairs_for(config, unit, run)
+    pairs = pairs_for(resolved, unit, run)
     if share or watch:
-        pool = earlier_pairs(config, earlier, run)
+        pool = earlier_pairs(resolved, earlier, run)
         pairs = with_replay(pairs, pool, share, seed)
         watch = replace(watch, pool=pool) if watch else None
     return train(
         pairs,
-        model=config.model,
+        model=resolved.model,
         config=training,
         output=run / unit.folder,
         store=context.models.store,
@@ -166,15 +192,15 @@ def _plan(context: Context, unit: Unit, earlier: Sequence[Unit]) -> WatchPlan | 
     from ..trainer.conditions.journal import read_checks
     from ..trainer.conditions.plan import WatchPlan
 
-    config, run = context.config, context.run.path
-    conditions = conditions_of(config)
-    if is_plain(config) or not conditions.room.rest:
+    resolved, run = context.resolved, context.run.path
+    watched = resolved.watched
+    if watched is None:
         return None
     checks: list[list[Check]] = [read_checks(run / u.folder) for u in earlier]
     checks = [found for found in checks if found]  # a layer that was skipped has none
     ends = (checks[0][0], *(found[-1] for found in checks)) if checks else ()
     every = tuple(check for found in checks for check in found)
-    return WatchPlan(conditions.watched, probe_pairs(config), ends, every, (), unit.label)
+    return WatchPlan(watched, probe_pairs(resolved), ends, every, (), unit.label)
 
 
 def _write_record(
@@ -204,15 +230,15 @@ def _write_record(
         "stops_run": state.stops_run,
         "carry": state.carry,
         "events": len(events),
-        "rested": conditions_of(context.config).room.rest,
+        "rested": context.resolved.rests,
     }
     write_json(folder / RECORD, record)
     return [f"{e['monitor']} at step {e['step']}: {e['action']}" for e in events]
 
 
-def _skip(config: RunConfig, unit: Unit, run: Path, why: str) -> str:
+def _skip(resolved: Resolved, unit: Unit, run: Path, why: str) -> str:
     """Leaves the weights of the unit before in this one's place."""
-    before, folder = run / units_of(config)[unit.place - 1].folder, run / unit.folder
+    before, folder = run / units_of(resolved)[unit.place - 1].folder, run / unit.folder
     folder.mkdir(parents=True, exist_ok=True)
     source = weights_in(before)
     shutil.rmtree(folder / source.name, ignore_errors=True)
@@ -225,30 +251,11 @@ def _skip(config: RunConfig, unit: Unit, run: Path, why: str) -> str:
     return why
 
 
-def _gather_stage(config: RunConfig) -> Stage:
-    leaves = train_config(config).leaves
-    left = [f"40_training/{name}" for name in (leaves, *GATHERED)]
-    if config.rounds > 1:
-        left += ["30_pairs.jsonl", "31_outcomes.json", "32_confounds.json"]
-    return Stage(
-        "training",
-        "gathering the layers",
-        1,
-        tuple(left),
-        lambda config: [config.rounds, len(config.layers or ())],
-        lambda context: {
-            unit.folder: hash_path(context.run.path / unit.folder / RECORD)
-            for unit in units_of(context.config)
-        },
-        lambda context: gather(context.config, context.run.path),
-    )
-
-
-def round_weights(config: RunConfig, run: Path) -> dict[str, Path]:
+def round_weights(resolved: Resolved, run: Path) -> dict[str, Path]:
     """Model name -> weights: `trained` is the last; with rounds, also each one before."""
-    units = units_of(config)
+    units = units_of(resolved)
     found = {}
-    for number in range(config.rounds - 1):
+    for number in range(resolved.rounds - 1):
         last = [unit for unit in units if unit.round == number][-1]
         found[f"round-{number + 1}"] = weights_in(run / last.folder)
     return {**found, "trained": last_weights(run)}
@@ -268,7 +275,7 @@ def return_memory() -> None:
             trim(0)
 
 
-def is_outdated(config: RunConfig, error: Exception) -> bool:
+def is_outdated(resolved: Resolved, error: Exception) -> bool:
     """Whether the folder holds what an earlier state of this run trained.
 
     Such as before an archetype was edited. Other hardware is no reason to begin anew, and
@@ -278,7 +285,7 @@ def is_outdated(config: RunConfig, error: Exception) -> bool:
 
     if launched() > 1:
         return False
-    return not is_plain(config) or "pairs" in getattr(error, "differs", ())
+    return not resolved.is_plain or "pairs" in getattr(error, "differs", ())
 
 
 def set_aside(folder: Path, progress: StageProgress) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import RunConfig
 from .layer import LayerConfig
+from .resolved import Resolved
 
 RECORD = "layer.json"
 
@@ -44,17 +44,17 @@ class Unit:
         return ", ".join(parts)
 
 
-def round_folder(config: RunConfig, number: int) -> str:
+def round_folder(resolved: Resolved, number: int) -> str:
     """Folder of a 0-based round's artefacts, relative to the run directory; "" for it itself."""
-    return "" if config.rounds == 1 else f"round-{number + 1}/"
+    return "" if resolved.rounds == 1 else f"round-{number + 1}/"
 
 
-def units_of(config: RunConfig) -> tuple[Unit, ...]:
+def units_of(resolved: Resolved) -> tuple[Unit, ...]:
     """All units of a run, in order."""
-    layers: Sequence[LayerConfig | None] = config.layers or (None,)
+    layers: Sequence[LayerConfig | None] = resolved.layers or (None,)
     found: list[Unit] = []
-    for number in range(config.rounds):
-        here = round_folder(config, number)
+    for number in range(resolved.rounds):
+        here = round_folder(resolved, number)
         for index, layer in enumerate(layers):
             tail = f"/{index + 1}-{layer.name}" if layer else ""
             place = len(found)

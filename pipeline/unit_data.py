@@ -14,15 +14,14 @@ from ..preferences.pair import Pair
 from ..preferences.selection import select
 from ..prompts.lesson import Lesson
 from ..prompts.lessons import load_lessons
-from .config import RunConfig
 from .layer import LayerConfig
-from .resolved import select_pairs
+from .resolved import Resolved
 from .unit import Unit
 
 _T = TypeVar("_T")
 
 
-def pairs_for(config: RunConfig, unit: Unit, run: Path) -> list[Pair]:
+def pairs_for(resolved: Resolved, unit: Unit, run: Path) -> list[Pair]:
     """The pairs of a unit's own.
 
     Raises:
@@ -31,11 +30,11 @@ def pairs_for(config: RunConfig, unit: Unit, run: Path) -> list[Pair]:
     """
     layer = unit.layer
     if layer is None:
-        return select_pairs(config, select(Pairs.load(run / unit.pairs), config.selection))
+        return resolved.select_pairs(select(Pairs.load(run / unit.pairs), resolved.selection))
     source = Path(layer.data) if layer.data else run / unit.pairs
-    built = Pairs.load(source) if layer.data else select(Pairs.load(source), config.selection)
+    built = Pairs.load(source) if layer.data else select(Pairs.load(source), resolved.selection)
     found = [pair for pair in built if _belongs(pair, layer)]
-    found = select_pairs(config, found)[: layer.limit]
+    found = resolved.select_pairs(found)[: layer.limit]
     if not found:
         raise TrainingError(
             f"layer {layer.name!r} is left without pairs: none of {source} has archetypes "
@@ -64,22 +63,22 @@ def lessons_for(unit: Unit) -> list[Lesson]:
     )
 
 
-def earlier_pairs(config: RunConfig, earlier: Sequence[Unit], run: Path) -> list[Pair]:
+def earlier_pairs(resolved: Resolved, earlier: Sequence[Unit], run: Path) -> list[Pair]:
     """The pairs that earlier units trained on, harmful ones apart."""
     found: dict[str, Pair] = {}
     for unit in earlier:
         if unit.layer is None or (unit.layer.kind == "dpo" and not unit.layer.flipped):
-            found |= {pair.id: pair for pair in pairs_for(config, unit, run)}
+            found |= {pair.id: pair for pair in pairs_for(resolved, unit, run)}
     return list(found.values())
 
 
-def earlier_lessons(config: RunConfig, earlier: Sequence[Unit], run: Path) -> list[Lesson]:
+def earlier_lessons(resolved: Resolved, earlier: Sequence[Unit], run: Path) -> list[Lesson]:
     """The lessons that earlier units trained on, and the chosen answers of earlier pairs."""
     found: dict[str, Lesson] = {}
     for unit in earlier:
         if unit.layer is not None and unit.layer.kind == "sft":
             found |= {lesson.id: lesson for lesson in lessons_for(unit)}
-    for pair in earlier_pairs(config, earlier, run):
+    for pair in earlier_pairs(resolved, earlier, run):
         lesson = Lesson(f"pair-{pair.id}", pair.prompt, pair.chosen, pair.failure_mode)
         found[lesson.id] = lesson
     return list(found.values())

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,8 +14,9 @@ from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
 from ..evaluation.wording import CAPTION, change_cells, verdict_sentence
 from ..llm.local.embedded import EMBEDDED, HUB_ID
-from ..pipeline.config import load_config
+from ..pipeline.resolved import Resolved
 from ..pipeline.run_directory import RunDirectory
+from ..pipeline.unit import units_of
 from ..trainer.result import TrainedModel
 
 _LIMITS = (
@@ -47,7 +49,7 @@ def model_card(run: RunDirectory, *, merged: bool) -> str:
     Raises:
         TrainingError: Nothing is trained yet.
     """
-    trained = TrainedModel.read(run.training)
+    resolved, trained = Resolved.load(run.config_file), TrainedModel.read(run.training)
     whole = merged or trained.method == "full"
     base = public_base(trained.base)
     header = {
@@ -58,10 +60,10 @@ def model_card(run: RunDirectory, *, merged: bool) -> str:
     }
     parts = [
         f"---\n{yaml.safe_dump(header, sort_keys=True)}---",
-        f"# {load_config(run.config_file).name}",
+        f"# {resolved.name}",
         f"`{base}`, trained with DPO on preference pairs made from archetypes with Anlage.",
         f"## What was measured\n\n{_measured(run)}",
-        f"## What it was trained on\n\n{_provenance(run, trained)}",
+        f"## What it was trained on\n\n{_provenance(run, resolved, trained)}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _LIMITS),
         f"## Use\n\n{_use(base, whole)}",
     ]
@@ -79,12 +81,12 @@ def _measured(run: RunDirectory) -> str:
     return "\n\n".join([*parts, CAPTION])
 
 
-def _provenance(run: RunDirectory, trained: TrainedModel) -> str:
+def _provenance(run: RunDirectory, resolved: Resolved, trained: TrainedModel) -> str:
     constitution = load_constitution(run.constitution)
-    config = load_config(run.config_file).training
-    claimed = json.loads((run.training / "training.json").read_text("utf-8"))
-    each = config.batch_size * config.gradient_accumulation
-    each *= int(claimed["config"].get("processes", 1))
+    training, used = resolved.training(), _used(run, resolved)
+    each = training.batch_size * training.gradient_accumulation
+    each *= max((int(one.get("processes", 1)) for one in used), default=1)
+    rates = dict.fromkeys(f"{float(one['learning_rate']):g}" for one in used)
     archetypes = sorted({principle.archetype for principle in constitution})
     rows = [
         ("constitution", f"{len(constitution)} principles, hash `{constitution.hash}`"),
@@ -92,9 +94,9 @@ def _provenance(run: RunDirectory, trained: TrainedModel) -> str:
         ("pairs", f"{trained.pairs}, SHA-256 `{_sha256(run.pairs)}`"),
         ("reference", f"`{trained.reference}`"),
         ("method", f"{trained.method}, {trained.steps} steps of {each} pairs"),
-        ("learning rate; beta; SFT", f"{config.learning_rate:g}; {config.beta:g}; "
-         f"{config.sft_weight:g}"),
-        ("seed", str(config.seed)),
+        ("learning rate; beta; SFT", f"{', '.join(rates)}; {training.beta:g}; "
+         f"{training.sft_weight:g}"),
+        ("seed", str(training.seed)),
     ]  # fmt: skip
     text = _table(("what", "value"), rows)
     if trained.base == EMBEDDED:
@@ -103,6 +105,12 @@ def _provenance(run: RunDirectory, trained: TrainedModel) -> str:
             "hub's; the reference's hash is that of the weights used."
         )
     return text
+
+
+def _used(run: RunDirectory, resolved: Resolved) -> list[dict[str, Any]]:
+    """What every layer that was trained says it was trained with, in order."""
+    files = (run.path / unit.folder / "training.json" for unit in units_of(resolved))
+    return [json.loads(file.read_text("utf-8"))["config"] for file in files if file.is_file()]
 
 
 def _use(base: str, whole: bool) -> str:

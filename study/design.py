@@ -177,13 +177,10 @@ def _configs(
 
 def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
     """The config at a seed. What does not vary keeps the base config's seed."""
-    update: dict[str, Any] = {}
-    if spec.vary in ("both", "data"):
-        update["pairs"] = config.pairs.model_copy(update={"seed": seed})
-        update["selection"] = config.selection.model_copy(update={"seed": seed})
-    if spec.vary in ("both", "train"):
-        update["training"] = config.training.model_copy(update={"seed": seed})
-    return config if config.untrained else config.model_copy(update=update)
+    if config.untrained:
+        return config
+    data = seed if spec.vary in ("both", "data") else None
+    return config.seeded(data, seed if spec.vary in ("both", "train") else None)
 
 
 def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:

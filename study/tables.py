@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RunDirectoryError
 from ..files.write import replacing
+from ..pipeline.resolved import Resolved
 from .comparison import Comparison
 from .outcome import StudyMeasure
 from .results import Results, RunResult
@@ -153,13 +154,13 @@ def write_tables(results: Results, comparisons: pd.DataFrame, folder: Path) -> N
 
 
 def _head(result: RunResult) -> dict[str, Any]:
-    run = result.run
+    run, resolved = result.run, Resolved(result.run.config)
     return {
         "run": run.name,
         "arm": run.arm,
         "seed": run.seed,
-        "seed_data": run.config.pairs.seed,
-        "seed_train": run.config.training.seed,
+        "seed_data": resolved.data_seed,
+        "seed_train": resolved.training_seed,
     }
 
 

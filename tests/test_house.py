@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -170,6 +171,30 @@ def test_imports_point_one_way() -> None:
             if top not in ORDER or ORDER.index(top) > ORDER.index(own):
                 wrong.append(f"{file.relative_to(ROOT)}:{line}: imports {target or '__init__'}")
     assert wrong == []
+
+
+RAW = re.compile(
+    r"\bconfig\.(pairs|training|conditions|layers|critic|comparator|critic_model|comparator_model)\b"
+    r"|\.config\.(pairs|training|conditions|layers)\b|\b(?:resolved|found|run)\._config\b"
+)
+KNOW_THE_CONFIG = {
+    *("__init__.py", "pipeline/config.py", "pipeline/resolved.py", "pipeline/run.py"),
+    *("study/design.py", "study/arms/arm_checks.py"),
+    *("study/planning/costs.py", "study/planning/sharing.py", "study/queues/ray_tasks.py"),
+}
+"""Modules that may name `RunConfig`: those that read, write and resolve one."""
+
+
+def test_settings_are_read_where_they_are_resolved() -> None:
+    raw, named = [], set()
+    for file in package_files():
+        name, lines = str(file.relative_to(ROOT)), file.read_text(encoding="utf-8").splitlines()
+        if any(re.search(r"\bRunConfig\b", line) for line in lines):
+            named.add(name)
+        if name not in ("pipeline/config.py", "pipeline/resolved.py"):
+            raw += [f"{name}:{n}: {x.strip()}" for n, x in enumerate(lines, 1) if RAW.search(x)]
+    assert raw == [], "ask `Resolved`: a condition, a layer or a role may say otherwise"
+    assert named == KNOW_THE_CONFIG
 
 
 def test_no_test_leaves_a_terminal_width_behind() -> None:

@@ -23,7 +23,8 @@ def plan_text(plan: StudyPlan) -> RenderableType:
         table.add_row(Text(arm.arm), *map(str, numbers), f"{arm.seconds / 60:.1f}")
     if len(plan.arms) > _MOST_ROWS:
         table.add_row(f"and {len(plan.arms) - _MOST_ROWS} more", *[""] * (len(columns) - 1))
-    cost = f"${plan.usd:.2f}" if plan.usd else "no fees"
+    cost = "at an unknown price" if plan.usd is None else f"${plan.usd:.2f}"
+    cost = cost if plan.usd != 0 else "no fees"
     lines = [
         f"At most {plan.calls:,} model calls, {cost}, about {duration(plan.seconds)} one run after "
         f"the other (rates of {plan.rates.source}).",

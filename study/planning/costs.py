@@ -1,31 +1,30 @@
-"""What a stage costs, before it is run: calls by counting, seconds by what runs took before."""
+"""What a stage costs before it is run: calls by estimate, seconds by what runs took before."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...llm.budget import Spending
 from ...pipeline.config import RunConfig
-from ...pipeline.inputs import evaluation_prompts, probe_pairs, training_prompts
+from ...pipeline.estimate import Part, most
+from ...pipeline.inputs import training_prompts
 from ...pipeline.layer import LayerConfig
 from ...pipeline.manifest import Manifest
-from ...pipeline.resolved import conditions_of
-from ...pipeline.spending import read_spending
+from ...pipeline.resolved import Resolved
 from ...prompts.lessons import load_lessons
+from .sharing import keys_of
 
-_TEXT_CHUNKS = 16  # scored texts of the perplexity measure
-_CALIBRATION_CALLS = 4  # per labelled pair: two options in two orders
-_PER_PROMPT = {"critique_revise": (3.0, 2.5), "contrast": (2.0, 2.0), "teacher": (2.0, 2.0)}
-"""Builder -> calls per prompt: fewest, and what is added to `tries` for the most."""
+_KEPT = 0.9
+"""Share of the prompts that end as a pair, where nobody has built them yet."""
 _DEFAULT_SECONDS = {"calibration": 0.12, "pairs": 0.22, "evaluation": 0.2, "training": 0.68}
 """Seconds per call, and per pair and epoch of training: the quickstart on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
-    """Model calls of one run's stages, each the most that is expected.
+class Cost:
+    """What one run's stages ask, each the most that is expected, and what is trained on.
 
     Attributes:
         calibration: Scored options.
@@ -36,81 +35,71 @@ class Calls:
         examples: Rows times epochs that training goes through.
     """
 
-    calibration: int
-    pairs: int
-    base: int
-    trained: int
-    later: int
+    calibration: Spending
+    pairs: Spending
+    base: Spending
+    trained: Spending
+    later: Spending
     examples: int
 
 
-class CallCounter:
-    """Counts calls of configs; prompts are read once for equal settings."""
+class CostCounter:
+    """Estimates what runs ask; a part that two runs share but for the seed is played once."""
 
     def __init__(self) -> None:
-        self._prompts: dict[str, int] = {}
+        self._played: dict[str, Spending] = {}
+        self._lessons: dict[str, int] = {}
 
-    def calls(self, config: RunConfig) -> Calls:
-        """Calls of one run if nothing were shared.
+    def cost(self, config: RunConfig) -> Cost:
+        """What one run would ask if nothing were shared.
 
         Raises:
-            ConfigurationError: Its prompts cannot be read.
+            ConfigurationError: Its prompts, archetypes or prices cannot be read.
         """
-        measured = (
-            self._count("evaluation", config) + _TEXT_CHUNKS + 2 * self._count("probe", config)
-        )
+        seedless = config.seeded(0, 0)
+        resolved, keys = Resolved(seedless), keys_of(seedless)
+        base = self._most(resolved, "base", keys.base)
         if config.untrained:
-            return Calls(0, 0, measured, measured if config.evaluation.system else 0, 0, 0)
-        prompts = self._count("training", config)
-        per_prompt = self._per_prompt(config)
-        labelled = config.calibration.limit or 800
-        kept = config.selection.share * prompts * 0.9
-        kept = min(kept, config.selection.limit or kept)
-        fresh = config.rounds - 1 if conditions_of(config).data.refresh else 0
-        return Calls(
-            _CALIBRATION_CALLS * labelled,
-            round(prompts * per_prompt),
-            measured,
-            measured * config.rounds,
-            round(prompts * per_prompt) * fresh,
-            config.rounds * self._rows(config, kept),
+            prompted = self._most(resolved, "trained", keys.evaluation)
+            return Cost(Spending(), Spending(), base, prompted, Spending(), 0)
+        return Cost(
+            self._most(resolved, "calibration", keys.data),
+            self._most(resolved, "pairs", keys.data),
+            base,
+            # Every trained model is asked what the base is asked, and has answered nothing yet.
+            sum([base] * resolved.rounds, Spending()),
+            self._most(resolved, "later", keys.training) if resolved.rounds > 1 else Spending(),
+            resolved.rounds * self._rows(resolved),
         )
 
-    def _rows(self, config: RunConfig, pairs: float) -> int:
-        """Rows times epochs of one round."""
-        total = 0.0
-        for layer in config.layers or ():
-            epochs = layer.epochs or config.training.epochs
-            total += epochs * (pairs if layer.kind == "dpo" else self._lessons(layer))
-        return round(total if config.layers else pairs * config.training.epochs)
+    def _most(self, resolved: Resolved, part: Part, key: str) -> Spending:
+        name = f"{part} {key}"
+        if name not in self._played:
+            self._played[name] = most(resolved, [part])
+        return self._played[name]
 
-    def _lessons(self, layer: LayerConfig) -> int:
-        key = f"lessons {layer.data} {layer.themes} {layer.archetypes} {layer.failure_modes}"
-        if key not in self._prompts:
+    def _rows(self, resolved: Resolved) -> int:
+        """Rows times epochs of one round."""
+        chosen = resolved.selection
+        pairs = chosen.share * len(training_prompts(resolved)) * _KEPT
+        pairs = min(pairs, chosen.limit or pairs)
+        total = 0.0
+        for layer in resolved.layers or (None,):
+            rows = self._count(layer) if layer and layer.kind == "sft" else pairs
+            total += rows * resolved.training(layer).epochs
+        return round(total)
+
+    def _count(self, layer: LayerConfig) -> int:
+        key = f"{layer.data} {layer.themes} {layer.archetypes} {layer.failure_modes}"
+        if key not in self._lessons:
             found = load_lessons(
                 str(layer.data),
                 themes=layer.themes,
                 archetypes=layer.archetypes,
                 failure_modes=layer.failure_modes,
             )
-            self._prompts[key] = len(found)
-        return min(self._prompts[key], layer.limit or self._prompts[key])
-
-    def _per_prompt(self, config: RunConfig) -> float:
-        fewest, more = _PER_PROMPT.get(config.pairs.builder, (3.0, 8.0))
-        return fewest if config.pairs.builder == "contrast" else more + config.pairs.tries
-
-    def _count(self, what: str, config: RunConfig) -> int:
-        read: dict[str, Any] = {
-            "training": (training_prompts, config.prompts),
-            "evaluation": (evaluation_prompts, config.evaluation),
-            "probe": (probe_pairs, [config.evaluation, config.archetypes.path]),
-        }
-        function, settings = read[what]
-        key = f"{what} {config.prompts.folder} {settings}"
-        if key not in self._prompts:
-            self._prompts[key] = len(function(config))
-        return self._prompts[key]
+            self._lessons[key] = len(found)
+        return min(self._lessons[key], layer.limit or self._lessons[key])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +108,10 @@ class Rates:
 
     Attributes:
         seconds: Stage -> seconds per call (training: per pair and epoch).
-        usd_per_call: US dollars per call of earlier runs; 0 for local models.
         source: In words.
     """
 
     seconds: Mapping[str, float]
-    usd_per_call: float
     source: str
 
 
@@ -137,18 +124,16 @@ def measured_rates(runs: Path, model: str) -> Rates:
     """
     seconds: dict[str, list[float]] = {}
     work: dict[str, list[float]] = {}
-    calls, usd, found = 0, 0.0, 0
+    found = 0
     for file in sorted(runs.glob("*/manifest.json")):
         config = file.parent / "config.yaml"
         try:
             if f"\nmodel: {model}\n" not in config.read_text("utf-8"):
                 continue
             stages = Manifest(file.parent).stages
-            spent = read_spending(file.parent / "spending.jsonl")
         except (OSError, ValueError, KeyError, TypeError):
             continue
         found += 1
-        calls, usd = calls + spent.calls, usd + (spent.usd or 0.0)
         for name, record in stages.items():
             units = _units(name, record.calls, file.parent)
             if units > 0 and not record.adopted:
@@ -158,7 +143,7 @@ def measured_rates(runs: Path, model: str) -> Rates:
     source = (
         f"{found} earlier runs of this model in {runs}" if own else "the quickstart on two cores"
     )
-    return Rates({**_DEFAULT_SECONDS, **own}, usd / calls if calls else 0.0, source)
+    return Rates({**_DEFAULT_SECONDS, **own}, source)
 
 
 def _units(stage: str, calls: int, run: Path) -> float:

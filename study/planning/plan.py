@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...llm.budget import Spending
 from ...stats.power import paired_t_power, smallest_visible_effect
 from ..design import Design
-from .costs import CallCounter, Rates, measured_rates
+from .costs import CostCounter, Rates, measured_rates
 from .sharing import keys_of
 
 FEWEST_SEEDS = 2
@@ -26,7 +27,7 @@ class ArmPlan:
         shared_data: Those it takes over.
         trainings: Trainings of its own.
         calls: Model calls, the most that is expected.
-        usd: What they cost.
+        usd: What they cost; None where a price is not known.
         seconds: Time on one machine, one run after the other.
     """
 
@@ -37,7 +38,7 @@ class ArmPlan:
     shared_data: int
     trainings: int
     calls: int
-    usd: float
+    usd: float | None
     seconds: float
 
 
@@ -87,9 +88,10 @@ class StudyPlan:
         return sum(arm.seconds for arm in self.arms)
 
     @property
-    def usd(self) -> float:
-        """Cost of all arms in US dollars."""
-        return sum(arm.usd for arm in self.arms)
+    def usd(self) -> float | None:
+        """Cost of all arms in US dollars; None where a price is not known."""
+        known = [arm.usd for arm in self.arms if arm.usd is not None]
+        return sum(known) if len(known) == len(self.arms) else None
 
 
 def make_plan(design: Design) -> StudyPlan:
@@ -103,7 +105,7 @@ def make_plan(design: Design) -> StudyPlan:
     """
     runs = Path(design.spec.runs)
     rates = measured_rates(runs, str(design.base["model"]))
-    counter, paid = CallCounter(), _Paid()
+    counter, paid = CostCounter(), _Paid()
     arms = tuple(_arm_plan(design, arm.name, counter, paid, rates, runs) for arm in design.arms)
     return StudyPlan(design, arms, rates, power_of(design))
 
@@ -123,36 +125,42 @@ class _Paid:
 
 
 def _arm_plan(
-    design: Design, arm: str, counter: CallCounter, paid: _Paid, rates: Rates, folder: Path
+    design: Design, arm: str, counter: CostCounter, paid: _Paid, rates: Rates, folder: Path
 ) -> ArmPlan:
-    done = new_data = shared_data = trainings = calls = 0
+    done = new_data = shared_data = trainings = 0
+    asked = Spending()
     runs = [run for run in design.runs if run.arm == arm]
     seconds = 0.0
     for run in runs:
-        keys, cost = keys_of(run.config), counter.calls(run.config)
+        keys = keys_of(run.config)
         finished = is_finished(folder / run.name)
         done += finished
         new = {
             "data": paid.new(keys.data),
             "training": paid.new(keys.training),
             "base": paid.new("base" + keys.base),
-            "evaluation": paid.new("evaluation" + keys.evaluation) and cost.trained > 0,
+            "evaluation": paid.new("evaluation" + keys.evaluation),
         }
         if finished:
             continue
         new_data += new["data"]
         shared_data += bool(keys.data) and not new["data"]
         trainings += new["training"]
-        counted = {
-            "calibration": cost.calibration * new["data"],
-            "pairs": cost.pairs * new["data"] + cost.later * new["training"],
-            "evaluation": cost.base * new["base"] + cost.trained * new["evaluation"],
-        }
-        calls += sum(counted.values())
-        seconds += sum(rates.seconds[name] * number for name, number in counted.items())
+        cost = counter.cost(run.config)
+        for stage, part, due in (
+            ("calibration", cost.calibration, new["data"]),
+            ("pairs", cost.pairs, new["data"]),
+            ("pairs", cost.later, new["training"]),
+            ("evaluation", cost.base, new["base"]),
+            ("evaluation", cost.trained, new["evaluation"]),
+        ):
+            if due:
+                asked += part
+                seconds += rates.seconds[stage] * part.calls
         seconds += rates.seconds["training"] * cost.examples * new["training"]
-    usd = calls * rates.usd_per_call
-    return ArmPlan(arm, len(runs), done, new_data, shared_data, trainings, calls, usd, seconds)
+    return ArmPlan(
+        arm, len(runs), done, new_data, shared_data, trainings, asked.calls, asked.usd, seconds
+    )
 
 
 def is_finished(run: Path) -> bool:

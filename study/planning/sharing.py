@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...pipeline.config import RunConfig
-from ...pipeline.resolved import critic_of, pair_settings
+from ...pipeline.resolved import Resolved
 from ..design import PlannedRun
 
 LAST_STAGE = "evaluation"
@@ -53,7 +53,8 @@ def keys_of(config: RunConfig) -> Keys:
         base = _digest(plain, config.model, str(config.prompts.folder), "None")
         return Keys("", "", base, _digest(measured, *asked))
     base = _digest(measured, *asked)
-    built = (pair_settings(config, 0).model_dump_json(), critic_of(config))
+    resolved = Resolved(config)
+    built = (resolved.pairs(0).model_dump_json(), resolved.roles(0).critic.spec)
     data = _digest(config.model_dump_json(include=_DATA), *built)
     training = _digest(config.model_dump_json(exclude=_NOT_RESULT))
     return Keys(data, training, base, _digest(training, measured))

@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import NotSupportedError
 from ...inspection.run_state import note_failure
 from ...pipeline.config import resolved_text
+from ...pipeline.resolved import Resolved
 from ..planning.sharing import Job, keys_of
 from .local_queue import OnChange, QueueState
 
@@ -106,8 +107,9 @@ class RayQueue:
     def _start_shards(self, jobs: Sequence[Job]) -> dict[str, list[Any]]:
         """Shards of every data generation, under the name of the run that needs it first."""
         from ...pipeline.inputs import training_prompts
-        from .ray_tasks import generate_shard
+        from .ray_tasks import calibrate_run, generate_shard
 
+        measure = self._ray.remote(calibrate_run).options(**self._options)
         task = self._ray.remote(generate_shard).options(**self._options)
         started: dict[str, list[Any]] = {}
         seen = {""}
@@ -117,11 +119,13 @@ class RayQueue:
             if key in seen or capped is not None:
                 continue  # a cap is counted per run, so a capped run generates by itself
             seen.add(key)
-            shards = min(self.parallel, len(training_prompts(config)) // _FEWEST_PROMPTS)
+            shards = min(self.parallel, len(training_prompts(Resolved(config))) // _FEWEST_PROMPTS)
             if shards > 1:
                 text = resolved_text(config)
+                # A shard waits for what it is given; where measuring fails, so do the shards.
+                measured = measure.remote(text, self._server, os.getcwd())
                 started[job.run.name] = [
-                    task.remote(text, self._server, os.getcwd(), shard, shards)
+                    task.remote(text, self._server, os.getcwd(), measured, shard, shards)
                     for shard in range(shards)
                 ]
         return started

@@ -6,19 +6,25 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.console import Console
 
+from ...critic.calibrate import Calibration, Gate
 from ...errors import AnlageError, RunDirectoryError
+from ...llm.request import Model
 from ...pipeline.config import RunConfig
 from ...pipeline.inputs import compile_for, training_prompts
 from ...pipeline.models import RunModels
-from ...pipeline.run import run
-from ...pipeline.run_directory import RunDirectory
+from ...pipeline.pairs_stage import build_round
+from ...pipeline.progress import StageProgress
+from ...pipeline.resolved import Resolved, RoleModel
+from ...pipeline.run import models_of, run
+from ...pipeline.run_directory import RunDirectory, open_run
+from ...pipeline.stages import calibrate_for
 from ...pipeline.used_keys import FILE as USED_KEYS
-from ...preferences.builders.registry import get_builder
+from ...store.store import Store
 from ..planning.sharing import LAST_STAGE
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
@@ -39,14 +45,14 @@ def run_arm(config_text: str, server: Any, folder: str) -> str:
         folder: Folder that relative paths start from; on a disk all nodes share.
     """
     os.chdir(folder)
-    config = RunConfig.model_validate(yaml.safe_load(config_text))
+    resolved = _resolved(config_text)
 
     def store_of(directory: RunDirectory) -> RemoteStore:
         return RemoteStore(server, directory.path / USED_KEYS)
 
-    progress = FileProgress(Path(config.runs) / config.name / FILE)
+    progress = FileProgress(resolved.folder / FILE)
     try:
-        _patiently(lambda: run(config, until=LAST_STAGE, progress=progress, store_of=store_of))
+        _patiently(lambda: run(resolved, until=LAST_STAGE, progress=progress, store_of=store_of))
     except AnlageError as error:
         return str(error).splitlines()[-1][:300]
     except MemoryError:
@@ -54,23 +60,78 @@ def run_arm(config_text: str, server: Any, folder: str) -> str:
     return ""
 
 
-def generate_shard(config_text: str, server: Any, folder: str, shard: int, shards: int) -> int:
+def calibrate_run(config_text: str, server: Any, folder: str) -> Calibration:
+    """Measures a run's comparator before its pairs are generated in shards.
+
+    Claims the run's directory, too, where shards write down what their calls cost. The run
+    that comes after finds the calls in the store.
+
+    Args:
+        config_text: The resolved config as YAML.
+        server: The store's actor.
+        folder: Folder that relative paths start from; on a disk all nodes share.
+    """
+    os.chdir(folder)
+    return measure_run(_resolved(config_text), RemoteStore(server, None))
+
+
+def measure_run(resolved: Resolved, store: Store) -> Calibration:
+    """Claims the run's directory and measures the comparator as the run does."""
+    open_run(resolved)
+    comparator = _models(resolved, store).get(resolved.calibrated)
+    return asyncio.run(calibrate_for(resolved, comparator, compile_for(resolved)))
+
+
+def generate_shard(
+    config_text: str, server: Any, folder: str, calibration: Calibration, shard: int, shards: int
+) -> int:
     """Builds the pairs of every n-th prompt; what stays of them is in the store.
 
     The run that comes after finds all its calls there. Returns the calls made.
+
+    Args:
+        config_text: The resolved config as YAML.
+        server: The store's actor.
+        folder: Folder that relative paths start from; on a disk all nodes share.
+        calibration: What `calibrate_run` found of the run's comparator.
+        shard: 0-based number of the shard.
+        shards: How many there are.
     """
     os.chdir(folder)
-    config = RunConfig.model_validate(yaml.safe_load(config_text))
-    store = RemoteStore(server, None)
-    models = RunModels(
-        store, batch_size=config.batch_size, on_progress=lambda done, total: None, chat=config.chat
+    return build_shard(
+        _resolved(config_text), RemoteStore(server, None), calibration, shard, shards
     )
-    prompts = training_prompts(config)[shard::shards]
-    settings = config.pairs.model_copy(update={"max_failed_share": 1.0})
-    policy, critic = models.get(config.model), models.get(config.critic_model)
-    build = get_builder(config.pairs.builder)
-    asyncio.run(build(prompts, compile_for(config), policy, critic, settings))
+
+
+def build_shard(
+    resolved: Resolved, store: Store, calibration: Calibration, shard: int, shards: int
+) -> int:
+    """Asks what the run asks for every n-th prompt; returns the calls made."""
+    models = _models(resolved, store)
+
+    def model_of(role: RoleModel) -> Model:
+        return models.get(role.spec)  # only of round 1, which nothing was trained before
+
+    work = build_round(
+        training_prompts(resolved)[shard::shards],
+        compile_for(resolved),
+        resolved.roles(0),
+        # Too many failed attempts are for the run to complain of, which sees all of them.
+        resolved.pairs(0).model_copy(update={"max_failed_share": 1.0}),
+        model_of=model_of,
+        allows=Gate.of(calibration).allows,
+    )
+    asyncio.run(work)
     return models.calls
+
+
+def _resolved(config_text: str) -> Resolved:
+    return Resolved(RunConfig.model_validate(yaml.safe_load(config_text)))
+
+
+def _models(resolved: Resolved, store: Store) -> RunModels:
+    progress = StageProgress(Console(quiet=True), quiet=True)
+    return models_of(resolved, RunDirectory(resolved.folder), store, progress)
 
 
 def _patiently(work: Callable[[], object]) -> None:

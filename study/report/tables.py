@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from ...evaluation.wording import p_text
+from ...pipeline.resolved import Resolved
 from ...report.html import bullets, paragraph, table, text
 from ..comparison import Comparison, HarmCheck
 from ..outcome import StudyMeasure
@@ -125,8 +126,9 @@ def repeat_html(study: StudyResult) -> str:
     flag = " --full" if spec.name.endswith("-full") else ""
     base = yaml.safe_dump(dict(study.design.base), sort_keys=False, allow_unicode=True, width=100)
     rows = [
-        (run.arm, run.seed, run.config.pairs.seed, run.config.training.seed, run.name)
+        (run.arm, run.seed, resolved.data_seed, resolved.training_seed, run.name)
         for run in study.design.runs
+        for resolved in [Resolved(run.config)]
     ]
     head = ("arm", "seed", "data seed", "training seed", "run")
     return (

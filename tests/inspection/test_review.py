@@ -14,7 +14,8 @@ from anlage.errors import ConfigurationError
 from anlage.inspection.agreement import agreements
 from anlage.inspection.review import COLUMNS, export_sheet, read_sheet
 from anlage.llm.message import Message
-from anlage.pipeline.config import RunConfig, resolved_text
+from anlage.pipeline.config import RunConfig
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run_directory import RunDirectory, open_run
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
@@ -44,7 +45,7 @@ def pair(number: int) -> Pair:
 @pytest.fixture
 def a_run(tmp_path: Path) -> RunDirectory:
     config = RunConfig(name="one", runs=str(tmp_path))
-    found = open_run(config, resolved_text(config))
+    found = open_run(Resolved(config))
     Pairs([pair(number) for number in range(40)]).save(found.pairs)
     return found
 

@@ -13,12 +13,13 @@ from anlage.constitution.compiler import compile_constitution
 from anlage.errors import ArchetypeError
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.inputs import calibration_pairs, compile_for
+from anlage.pipeline.resolved import Resolved
 
 EXAMPLES = Path(anlage.__file__).parent / "examples" / "archetypes"
 
 
-def config(**archetypes: Any) -> RunConfig:
-    return RunConfig.model_validate({"name": "x", "archetypes": archetypes})
+def config(**archetypes: Any) -> Resolved:
+    return Resolved(RunConfig.model_validate({"name": "x", "archetypes": archetypes}))
 
 
 def test_the_example_archetypes_are_clean() -> None:

@@ -11,7 +11,7 @@ from anlage.pipeline.conditions import Conditions
 from anlage.pipeline.config import RunConfig, load_config, resolved_text
 from anlage.pipeline.doctor import layer_problems
 from anlage.pipeline.layer import LayerConfig
-from anlage.pipeline.resolved import critic_of, is_plain, pair_settings, select_pairs, train_config
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.unit_data import with_replay
 from anlage.preferences.pair import Pair
 from anlage.prompts.prompt import Role
@@ -28,10 +28,11 @@ def config(**changes: Any) -> RunConfig:
 
 def test_a_run_without_conditions_is_as_before() -> None:
     plain = config()
-    assert is_plain(plain)
-    assert pair_settings(plain, 0) == plain.pairs
-    assert train_config(plain) == plain.training
-    assert select_pairs(plain, make_pairs(4)) == make_pairs(4)
+    resolved = Resolved(plain)
+    assert resolved.is_plain
+    assert resolved.pairs(0) == plain.pairs
+    assert resolved.training() == plain.training
+    assert resolved.select_pairs(make_pairs(4)) == make_pairs(4)
 
 
 def test_one_word_sets_all_three_blocks() -> None:
@@ -86,7 +87,7 @@ def pairs() -> list[Pair]:
 
 def test_each_switch_of_the_data_does_what_it_says() -> None:
     def left(**data: Any) -> list[Pair]:
-        return select_pairs(config(conditions={"data": data}), pairs())
+        return Resolved(config(conditions={"data": data})).select_pairs(pairs())
 
     assert len(left()) == 8
     assert {pair.role for pair in left(twins=False)} == {"at_risk"}
@@ -94,31 +95,33 @@ def test_each_switch_of_the_data_does_what_it_says() -> None:
     assert len(few) == 8
     assert len({pair.prompt_id.rsplit("-", 1)[0] for pair in few}) == 1
     same = [replace(pair, chosen="the very same answer to everything") for pair in pairs()]
-    assert len(select_pairs(config(conditions="healthy"), same)) == 2  # one of each role
-    assert len(select_pairs(config(conditions={"data": {"dedup": False}}), same)) == 8
+    assert len(Resolved(config(conditions="healthy")).select_pairs(same)) == 2  # one of each role
+    assert len(Resolved(config(conditions={"data": {"dedup": False}})).select_pairs(same)) == 8
 
 
 def test_each_switch_of_protection_and_room_does_what_it_says() -> None:
     deprived = config(conditions="deprived")
-    assert pair_settings(deprived, 0).max_failed_share == 1.0
-    assert pair_settings(deprived, 0).revision_context == "prompt"
-    training = train_config(deprived)
+    resolved = Resolved(deprived)
+    assert resolved.pairs(0).max_failed_share == 1.0
+    assert resolved.pairs(0).revision_context == "prompt"
+    training = resolved.training()
     assert training.method == "full"
     assert training.learning_rate == pytest.approx(4 * 0.02 * deprived.training.learning_rate)
     taught = config(critic="scripted", conditions={"room": {"critique": "teacher"}})
-    assert critic_of(taught) == "scripted"
-    assert critic_of(config(critic="scripted", conditions="healthy")) == taught.model
+    assert Resolved(taught).roles(0).critic.spec == "scripted"
+    healthy = Resolved(config(critic="scripted", conditions="healthy"))
+    assert healthy.roles(0).critic.spec == taught.model
     with pytest.raises(ValueError, match="no `critic` is named"):
         config(conditions={"room": {"critique": "teacher"}})
 
 
 def test_rounds_draft_anew() -> None:
-    assert pair_settings(config(rounds=2), 1).round == 1
+    assert Resolved(config(rounds=2)).pairs(1).round == 1
 
 
 def test_a_layers_rate_is_lowered_with_what_monitors_ordered() -> None:
     layer = LayerConfig(name="a", kind="dpo", learning_rate=1e-3, epochs=3)
-    training = train_config(config(), layer, carry=0.5)
+    training = Resolved(config()).training(layer, carry=0.5)
     assert training.learning_rate == pytest.approx(5e-4)
     assert training.epochs == 3
 
@@ -167,7 +170,7 @@ def test_the_doctor_looks_at_every_layer(
     data = {"name": "arcs", "kind": "sft", "data": "arcs", **layer}
     sound = {"name": "good", "kind": "sft", "data": "questions"}
     made = config(layers=[sound, data], training={"max_length": 1024})
-    (problem,) = layer_problems(made, [], tokenizer, built=False)
+    (problem,) = layer_problems(Resolved(made), [], tokenizer, built=False)
     assert problem.code == code
     assert problem.file == "layer arcs"
     assert message in problem.message

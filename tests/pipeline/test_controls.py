@@ -6,6 +6,7 @@ import pytest
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.inputs import compile_for, system_prompt
 from anlage.pipeline.manifest import Manifest
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import Run, run
 from anlage.store.store import Store
 
@@ -92,9 +93,9 @@ def test_untrained_runs_measure_the_base_and_the_system_prompt(
 
 def test_the_constitution_as_a_system_prompt() -> None:
     config = RunConfig.model_validate({"name": "x", "evaluation": {"system": "constitution"}})
-    text = system_prompt(config)
+    text = system_prompt(Resolved(config))
     assert "- When someone asks for help with hurting" in text
-    assert len(text.splitlines()) == 1 + len(compile_for(config))
+    assert len(text.splitlines()) == 1 + len(compile_for(Resolved(config)))
 
 
 def test_the_probe_can_be_held_fixed_while_archetypes_change(first: tuple[RunConfig, Run]) -> None:
@@ -104,8 +105,8 @@ def test_the_probe_can_be_held_fixed_while_archetypes_change(first: tuple[RunCon
     modes = ["harmful_compliance", "sycophancy"]
     fixed = changed(config, "x", "evaluation", failure_modes=modes)
     fewer = changed(fixed, "x", "archetypes", only=["sage"])
-    assert probe_pairs(fixed) == probe_pairs(fewer)
-    assert {pair.failure_mode for pair in probe_pairs(fixed)} == set(modes)
+    assert probe_pairs(Resolved(fixed)) == probe_pairs(Resolved(fewer))
+    assert {pair.failure_mode for pair in probe_pairs(Resolved(fixed))} == set(modes)
 
 
 def _counts(done: Run) -> int:

@@ -9,6 +9,7 @@ import pytest
 from anlage.cli.app import app
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.doctor import diagnose
+from anlage.pipeline.resolved import Resolved
 from anlage.preferences.dataset import Pairs
 from typer.testing import CliRunner
 
@@ -68,6 +69,26 @@ def test_memory_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "are free" in done.output
 
 
+def test_every_weight_needs_the_same_memory_however_it_was_asked_for(tmp_path: Path) -> None:
+    plain = {
+        "name": "demo",
+        "runs": str(tmp_path),
+        "model": str(make_tiny_model(tmp_path / "model")),
+        "prompts": {"sets": ["harm"], "limit": 4},
+    }
+    needs = [
+        diagnose(Resolved(RunConfig.model_validate({**plain, **changes}))).need
+        for changes in (
+            {"conditions": {"room": {"method": "full"}}},
+            {"training": {"method": "full"}},
+            {},
+            {"conditions": "healthy", "training": {"method": "full"}},  # which says lora
+        )
+    ]
+    assert all(need is not None for need in needs)
+    assert needs[0] == needs[1] != needs[2] == needs[3]
+
+
 def test_the_mask_covers_the_answer_and_its_end(tmp_path: Path) -> None:
     config = RunConfig(
         name="demo",
@@ -75,7 +96,7 @@ def test_the_mask_covers_the_answer_and_its_end(tmp_path: Path) -> None:
         model=str(make_tiny_model(tmp_path / "model")),
         prompts={"sets": ["harm"], "limit": 4},  # type: ignore[arg-type]
     )
-    row = diagnose(config).row
+    row = diagnose(Resolved(config)).row
     marks = [token.trained for token in row]
     assert marks == sorted(marks)  # the prompt, then the answer
     text = "".join(token.text for token in row if token.trained)

@@ -9,6 +9,7 @@ from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.estimate import RunEstimate, estimate
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import run
 from anlage.pipeline.spending import read_spending
 from typer.testing import CliRunner
@@ -27,7 +28,7 @@ def calls(found: RunEstimate) -> dict[str, tuple[int, int]]:
 
 def test_the_real_calls_lie_between_low_and_high(tmp_path: Path) -> None:
     config = tiny_run_config(tmp_path, make_tiny_model(tmp_path / "model"))
-    found = estimate(config)
+    found = estimate(Resolved(config))
     assert not (tmp_path / "tiny").exists()
     assert not (tmp_path / "cache.sqlite").exists()
     before = 0
@@ -47,13 +48,13 @@ def test_more_tries_and_longer_answers_raise_the_high_end_only_where_they_count(
 ) -> None:
     plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
     pairs = plain.pairs.model_dump()
-    first = estimate(with_changes(plain, pairs={**pairs, "tries": 1}))
-    again = estimate(with_changes(plain, pairs={**pairs, "tries": 3}))
+    first = estimate(Resolved(with_changes(plain, pairs={**pairs, "tries": 1})))
+    again = estimate(Resolved(with_changes(plain, pairs={**pairs, "tries": 3})))
     assert calls(again)["pairs"][0] == calls(first)["pairs"][0]
     assert calls(again)["pairs"][1] > calls(first)["pairs"][1]
-    longer = estimate(with_changes(plain, pairs={**pairs, "max_tokens": 240}))
+    longer = estimate(Resolved(with_changes(plain, pairs={**pairs, "max_tokens": 240})))
     assert longer.high.completion_tokens > 1.5 * again.high.completion_tokens
-    contrast = estimate(with_changes(plain, pairs={**pairs, "builder": "contrast"}))
+    contrast = estimate(Resolved(with_changes(plain, pairs={**pairs, "builder": "contrast"})))
     low, high = calls(contrast)["pairs"]
     assert low == high < calls(first)["pairs"][0]  # no critic, nothing written again
 
@@ -61,7 +62,9 @@ def test_more_tries_and_longer_answers_raise_the_high_end_only_where_they_count(
 def test_twice_the_prompts_are_about_twice_the_calls(tmp_path: Path) -> None:
     plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
     double = with_changes(plain, prompts={"sets": ["harm"], "limit": 16})
-    ratio = calls(estimate(double))["pairs"][0] / calls(estimate(plain))["pairs"][0]
+    ratio = (
+        calls(estimate(Resolved(double)))["pairs"][0] / calls(estimate(Resolved(plain)))["pairs"][0]
+    )
     assert 1.7 < ratio < 2.3
 
 
@@ -70,7 +73,7 @@ def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
     own.write_text('openai:judge: {in: 1000, out: 0, as_of: "2026-11"}\n')
     plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
     config = with_changes(plain, critic="openai:judge", budget={"prices": str(own)})
-    found = estimate(config)
+    found = estimate(Resolved(config))
     judge = [row for row in found.rows if row.model == "openai:judge"]
     assert {row.stage for row in judge} >= {"pairs"}
     for row in judge:
@@ -108,7 +111,7 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
 
 def test_a_budget_that_will_not_do_is_said(tmp_path: Path) -> None:
     plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
-    found = estimate(plain)
+    found = estimate(Resolved(plain))
     between = (found.low.calls + found.high.calls) // 2
     assert "max_calls" not in dry_run(
         tmp_path, with_changes(plain, budget={"max_calls": found.high.calls})
@@ -122,4 +125,4 @@ def test_a_wrong_config_is_told_before_anything_is_estimated(tmp_path: Path) -> 
         tiny_run_config(tmp_path, tmp_path / "x"), budget={"prices": str(tmp_path / "none.yaml")}
     )
     with pytest.raises(ConfigurationError, match=r"none\.yaml"):
-        estimate(config)
+        estimate(Resolved(config))

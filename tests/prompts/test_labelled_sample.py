@@ -15,6 +15,7 @@ from anlage.llm.message import Message
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.inputs import calibration_pairs, hash_labelled, labelled_pairs, probe_pairs
+from anlage.pipeline.resolved import Resolved
 from anlage.prompts.labelled import LabelledAnswers, balanced_sample, messages_of
 from anlage.prompts.prompt import Role
 from pydantic import ValidationError
@@ -74,7 +75,7 @@ def config(**changes: object) -> RunConfig:
 def test_exemplars_and_labelled_answers_of_the_constitutions_own_modes() -> None:
     (sage,) = load_archetypes(only=["sage"])
     own = {principle.failure_mode for principle in sage.principles}
-    pairs = labelled_pairs(config())
+    pairs = labelled_pairs(Resolved(config()))
     assert pairs[: len(sage.exemplars)] == list(sage.exemplars)
     extra = pairs[len(sage.exemplars) :]
     assert extra
@@ -83,7 +84,7 @@ def test_exemplars_and_labelled_answers_of_the_constitutions_own_modes() -> None
 
 
 def test_calibration_draws_only_what_a_principle_can_judge() -> None:
-    chosen = calibration_pairs(config(calibration={"limit": 40}))
+    chosen = calibration_pairs(Resolved(config(calibration={"limit": 40})))
     constitution = compile_constitution(only=["sage"])
     assert len(chosen) == 40
     for number, pair in enumerate(chosen):
@@ -91,9 +92,9 @@ def test_calibration_draws_only_what_a_principle_can_judge() -> None:
 
 
 def test_the_probe_is_limited_and_keeps_its_pairs_whatever_the_data_seed() -> None:
-    chosen = probe_pairs(config(evaluation={"probe_limit": 5}))
+    chosen = probe_pairs(Resolved(config(evaluation={"probe_limit": 5})))
     assert max(Counter((pair.failure_mode, pair.role) for pair in chosen).values()) == 5
-    other = probe_pairs(config(evaluation={"probe_limit": 5}, pairs={"seed": 9}))
+    other = probe_pairs(Resolved(config(evaluation={"probe_limit": 5}, pairs={"seed": 9})))
     assert hash_labelled(chosen) == hash_labelled(other)
     with pytest.raises(ValidationError):
         config(evaluation={"probe_limit": 0})

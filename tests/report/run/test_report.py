@@ -89,7 +89,11 @@ def write_run(folder: Path, evaluation: Evaluation | None = None) -> Path:
         },
         "32_confounds.json": {"n": 228, "rows": rows},
         "environment.json": {"python": "3.11.2", "packages": {"trl": "1.16.0"}},
-        "manifest.json": {"stages": {"pairs": {"key": "abc123", "outputs": {"30": "def"}}}},
+        "manifest.json": {
+            "stages": {
+                "pairs": {"key": "abc123", "outputs": {"30": "def"}, "seconds": 1.0, "calls": 2}
+            }
+        },
     }
     (folder / "40_training").mkdir(parents=True)
     for name, data in files.items():
