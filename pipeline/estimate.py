@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
-from ..preferences.builders.roles import Cast
+from ..llm.run_sync import run_sync
+from ..preferences.builders.roles import Models
 from ..store.store import Store
 from .config import RunConfig, check_config
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
@@ -137,9 +137,7 @@ def _calibration(
     from ..critic.calibrate import calibrate
 
     comparator = model(config.comparator_model)
-    asyncio.run(
-        calibrate(comparator, calibration_pairs(config), constitution, seed=config.pairs.seed)
-    )
+    run_sync(calibrate(comparator, calibration_pairs(config), constitution, seed=config.pairs.seed))
 
 
 def _pairs(
@@ -152,19 +150,20 @@ def _pairs(
     )
     build, only_compares = get_builder(config.pairs.builder), config.pairs.builder == "best_of_n"
     policy, critic = model(config.model), model(config.critic_model)
-    cast = Cast(
-        comparator=model(config.comparator_model),
-        teacher=model(config.teacher) if config.teacher else None,
+    comparator = model(config.comparator_model)
+    teacher = model(config.teacher) if config.teacher else None
+
+    def allows(failure_mode: str, role: str) -> bool:
         # Before the critic is measured, at most everything and at least nothing is compared.
-        allows=lambda failure_mode, role: scenario.troublesome or only_compares,
-    )
+        return scenario.troublesome or only_compares
+
     for number in range(config.rounds if conditions_of(config).data.refresh else 1):
         # A trained model is another one: nothing it is asked was asked before.
         writer = model(config.model, f" (round {number})") if number else policy
         settings = pair_settings(config, number).model_copy(update=update)
         judge = writer if critic_of(config) == config.model else critic
-        made = build(training_prompts(config), constitution, writer, judge, settings, cast=cast)
-        asyncio.run(made)
+        models = Models(writer, judge, comparator, teacher, allows)
+        run_sync(build(training_prompts(config), constitution, models, settings))
 
 
 def _evaluation(
@@ -175,7 +174,7 @@ def _evaluation(
 
     rounds = [f" (round {number})" for number in range(1, config.rounds)]
     for name in ("", *rounds, " (trained)"):
-        asyncio.run(
+        run_sync(
             evaluate_model(
                 model(config.model, name),
                 evaluation_prompts(config),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
 from ..constitution.yaml_form import load_constitution
-from ..critic.calibrate import Gate
+from ..critic.calibrate import Calibration
 from ..files.write import hash_path, write_json
-from ..preferences.builders.roles import Cast
+from ..llm.request import Model
+from ..llm.run_sync import run_sync
+from ..preferences.builders.roles import Models, Progress
 from .config import RunConfig
 from .inputs import hash_data, hash_prompts, training_prompts
 from .resolved import conditions_of, critic_of, pair_settings
@@ -48,7 +49,7 @@ def _pairs_inputs(context: Context, number: int) -> dict[str, str]:
         "critic": identity(critic_of(config)),
         "comparator": identity(config.comparator_model),
         "teacher": identity(config.teacher) if config.teacher else "",
-        "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
+        "labels": hash_data(sorted(Calibration.load(context.run.calibration).slices)),
     }
     if number:
         inputs["current"] = hash_path(_current(context, number))
@@ -75,16 +76,16 @@ def _make_pairs(context: Context, number: int) -> str:
     if number:
         policy = context.models.trained(config.model, _current(context, number))
     critic = policy if critic_of(config) == config.model else context.models.get(critic_of(config))
-    result = asyncio.run(
+    result = run_sync(
         get_builder(config.pairs.builder)(
             training_prompts(config),
             load_constitution(context.run.constitution),
-            policy,
-            critic,
+            models_of(context, policy, critic),
             pair_settings(config, number),
-            cast=cast_of(context),
-            on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
-            on_attempts=context.progress.attempts,
+            progress=Progress(
+                on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+                on_attempts=context.progress.attempts,
+            ),
         )
     )
     result.pairs.save(here / names[0])
@@ -94,12 +95,14 @@ def _make_pairs(context: Context, number: int) -> str:
     return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
 
 
-def cast_of(context: Context) -> Cast:
-    """Comparator and teacher of a run, and where its calibration lets comparisons label."""
+def models_of(context: Context, policy: Model, critic: Model) -> Models:
+    """The models of a round, and where the run's calibration lets comparisons label."""
     config, models = context.config, context.models
     own = config.comparator_model != config.critic_model
-    return Cast(
-        comparator=models.get(config.comparator_model) if own else None,
+    return Models(
+        policy=policy,
+        critic=critic,
+        comparator=models.get(config.comparator_model) if own else critic,
         teacher=models.get(config.teacher) if config.teacher else None,
-        allows=Gate.load(context.run.calibration).allows,
+        allows=Calibration.load(context.run.calibration).allows,
     )

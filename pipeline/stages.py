@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..files.write import hash_path, write_atomically, write_json
+from ..llm.run_sync import run_sync
 from .config import RunConfig
 from .evaluation_stage import evaluation_inputs, measure
 from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
@@ -43,7 +42,7 @@ def _make_calibration(context: Context) -> str:
 
     constitution = load_constitution(context.run.constitution)
     comparator = context.models.get(context.config.comparator_model)
-    result = asyncio.run(
+    result = run_sync(
         calibrate(
             comparator,
             calibration_pairs(context.config),

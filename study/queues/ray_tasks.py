@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from ...errors import AnlageError, RunDirectoryError
+from ...llm.run_sync import run_sync
 from ...pipeline.config import RunConfig
 from ...pipeline.inputs import compile_for, training_prompts
 from ...pipeline.models import RunModels
@@ -19,6 +19,7 @@ from ...pipeline.run import run
 from ...pipeline.run_directory import RunDirectory
 from ...pipeline.used_keys import FILE as USED_KEYS
 from ...preferences.builders.registry import get_builder
+from ...preferences.builders.roles import Models
 from ..planning.sharing import LAST_STAGE
 from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
@@ -69,7 +70,8 @@ def generate_shard(config_text: str, server: Any, folder: str, shard: int, shard
     settings = config.pairs.model_copy(update={"max_failed_share": 1.0})
     policy, critic = models.get(config.model), models.get(config.critic_model)
     build = get_builder(config.pairs.builder)
-    asyncio.run(build(prompts, compile_for(config), policy, critic, settings))
+    roles = Models(policy, critic, comparator=critic)
+    run_sync(build(prompts, compile_for(config), roles, settings))
     return models.calls
 
 

@@ -25,11 +25,11 @@ from anlage.store.store import Store
 WORKER = """
 import asyncio, json, sys, time
 from pathlib import Path
-from anlage.cache import Store
+from anlage.store.store import Store
 from anlage.llm.cached import CachedModel
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.prompts.prompt import Message
+from anlage.llm.message import Message
 
 path, log, pause = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 
