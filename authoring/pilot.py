@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..constitution.principle import Principle
 from ..critic.calibrate import MAX_FAILED_SHARE, as_prompt
-from ..critic.compare import Comparison, ComparisonItem, compare
+from ..critic.compare import AnswerComparison, ComparisonItem, compare
 from ..critic.critic_report import cohen_kappa
 from ..critic.routing import candidates
 from ..errors import OutcomeError
@@ -136,7 +136,7 @@ def _reach(principles: Sequence[Principle], prompts: Sequence[Prompt]) -> dict[s
 
 def _row(
     principle: Principle,
-    table: Mapping[str, Sequence[Comparison]],
+    table: Mapping[str, Sequence[AnswerComparison]],
     principles: Sequence[Principle],
     reach: float,
 ) -> PilotRow:
@@ -168,7 +168,7 @@ def _row(
     )
 
 
-def _alike(one: Sequence[Comparison], other: Sequence[Comparison]) -> float:
+def _alike(one: Sequence[AnswerComparison], other: Sequence[AnswerComparison]) -> float:
     """Share of pairs with the same verdict; pairs that both leave undecided say nothing."""
     same = [(a.outcome, b.outcome) for a, b in zip(one, other, strict=True)]
     return sum(a == b and a in ("first", "second") for a, b in same) / len(same) if same else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from ..archetypes.vocabulary import load_failure_modes
 from ..llm.message import Message
 from ..llm.models import load_model
 from ..llm.request import Completion, Model, Request
+from ..llm.run_sync import run_sync
 from ..preferences.filters import loops, words
 from ..prompts.lesson import Lesson
 from ..prompts.template import render
@@ -81,7 +81,7 @@ def make_arcs(
                     sample=number,
                 )
                 asked.append((archetype.id, mode, number, request))
-    answers = asyncio.run(writer.complete([request for *_, request in asked]))
+    answers = run_sync(writer.complete([request for *_, request in asked]))
     lessons: list[Lesson] = []
     outcomes: Counter[str] = Counter()
     for (name, mode, number, _), answer in zip(asked, answers, strict=True):

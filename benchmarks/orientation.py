@@ -59,8 +59,8 @@ MUTATIONS = (
     Mutation(
         "verdict: first and second exchanged",
         "critic/compare.py",
-        'return Comparison(p_first, "first", shown_first)',
-        'return Comparison(p_first, "second", shown_first)',
+        'return AnswerComparison(p_first, "first", shown_first)',
+        'return AnswerComparison(p_first, "second", shown_first)',
         (LABELS, COMPARE),
     ),
     Mutation(
@@ -159,7 +159,7 @@ MUTATIONS = (
         "critic/calibrate.py",
         "return (failure_mode, role) in self.slices",
         "return (failure_mode, role) not in self.slices",
-        ("test_critic_gate.py",),
+        ("test_critic_calibrate.py",),
     ),
     Mutation(
         "calibration: counts the wrong answer as right",

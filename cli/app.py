@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sys
@@ -20,6 +19,7 @@ from ..constitution.yaml_form import dump_constitution
 from ..errors import AnlageError, ConfigurationError
 from ..files.write import write_atomically
 from ..llm.local.embedded import EMBEDDED
+from ..llm.run_sync import run_sync
 from .authoring import register
 from .cache import app as cache
 from .critic import app as critic
@@ -194,7 +194,7 @@ def critique(
         fix = f"use one of: {known}"
         raise ConfigurationError.one("C010", archetype, f"no principle {principle!r}", fix)
     with console.status("asking the model"):
-        found = asyncio.run(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
+        found = run_sync(author_loop(load_model(model), chosen, question, max_tokens=max_tokens))
     console.print(loop_text(found))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..llm.run_sync import run_sync
+
 if TYPE_CHECKING:
-    from ..critic.compare import Comparison
+    from ..critic.compare import AnswerComparison
     from ..critic.self_preference import SelfPreference
     from ..pipeline.models import RunModels
     from ..prompts.labelled import LabelledPair
@@ -84,7 +85,7 @@ def agreement(
 
     pairs = _pairs(file, limit, seed)
     with _Critics(runs) as critics:
-        found: list[list[Comparison]] = []
+        found: list[list[AnswerComparison]] = []
         for model in (first, second):
             judged, _ = critics.judge(model, pairs, seed)
             found.append([comparison for _, comparison in judged])
@@ -125,7 +126,7 @@ def pilot(
 
     constitution = compile_constitution(archetypes or LIBRARY, only=only)
     with _Critics(runs) as critics, critics.stage(f"asking {model}"):
-        rows = asyncio.run(
+        rows = run_sync(
             measure(
                 critics.models.get(model),
                 shipped_pairs(),
@@ -178,18 +179,18 @@ class _Critics:
         principles = tuple(compile_constitution())
         critic, writer = self.models.get(model), self.models.get(policy)
         with self._progress.stage(f"asking {model} about {policy}"):
-            return asyncio.run(self_preference(critic, writer, pairs, principles, seed=seed))
+            return run_sync(self_preference(critic, writer, pairs, principles, seed=seed))
 
     def judge(
         self, model: str, pairs: Sequence[LabelledPair], seed: int
-    ) -> tuple[list[tuple[LabelledPair, Comparison]], str]:
+    ) -> tuple[list[tuple[LabelledPair, AnswerComparison]], str]:
         """The critic's comparisons and its fingerprint."""
         from ..constitution.compiler import compile_constitution
         from ..critic.calibrate import judge_pairs
 
         with self._progress.stage(f"asking {model}"):
             critic = self.models.get(model)
-            judged = asyncio.run(judge_pairs(critic, pairs, compile_constitution(), seed=seed))
+            judged = run_sync(judge_pairs(critic, pairs, compile_constitution(), seed=seed))
         return judged, critic.fingerprint
 
 
@@ -222,7 +223,7 @@ def injection(
     progress = StageProgress(console)
     with Store(runs / "cache.sqlite") as store, progress.stage(f"attacking {model}"):
         models = RunModels(store, batch_size=32, on_progress=progress.update)
-        rows = asyncio.run(
+        rows = run_sync(
             measure_injection(
                 models.get(model), pairs, compile_constitution(), per_attack=per_attack, seed=seed
             )

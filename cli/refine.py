@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from ..archetypes.draft import write_new
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..llm.local.embedded import EMBEDDED
+from ..llm.run_sync import run_sync
 
 console = Console(stderr=True)
 
@@ -44,7 +44,7 @@ def refine(
     source = path or LIBRARY
     load_archetypes(source, only=None if archetype is None else [archetype])
     with Store(cache) as store, console.status("loading the model") as status:
-        found = asyncio.run(
+        found = run_sync(
             propose(
                 CachedModel(load_model(model), store),
                 source,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from ..constitution.principle import Principle
 from ..errors import ConfigurationError, OutcomeError, Problem
 from ..llm.request import Model
 from ..prompts.labelled import ANY_MODE, LabelledPair, cues_of, messages_of
-from ..prompts.prompt import Prompt, Role
+from ..prompts.prompt import Prompt
 from ..stats.intervals import wilson
-from .compare import Comparison, ComparisonItem, compare
+from .compare import AnswerComparison, ComparisonItem, compare
 from .routing import route
 
 LabelSource = Literal["construction", "comparison"]
@@ -80,25 +81,65 @@ class Calibration:
     labels: LabelSource
     reason: str
 
-    def allows(self, failure_mode: str, role: Role) -> bool:
-        """True if comparisons may set labels for this failure mode and role.
+    @property
+    def passing(self) -> tuple[CalibrationRow, ...]:
+        """The rows whose labels comparisons may set: the one rule on who may label where.
 
-        Needs the overall lower bound and the slice's own above 0.5, the latter on
-        at least `MIN_DECIDED` decided pairs. Everything else is by construction.
+        The lower bound of all pairs together must be above 0.5, and the row's own, too, on
+        at least `MIN_DECIDED` decided pairs. Everything else is labelled by construction.
         """
-        return self.overall.low > 0.5 and any(
-            row.failure_mode == failure_mode and row.role == role and passes(row.low, row.decided)
-            for row in self.rows
-        )
+        if self.overall.low <= 0.5:
+            return ()
+        return tuple(row for row in self.rows if row.low > 0.5 and row.decided >= MIN_DECIDED)
+
+    @property
+    def slices(self) -> frozenset[tuple[str, str]]:
+        """(failure mode, role) of every row that passes, as in the labelled pairs."""
+        return frozenset((row.failure_mode, row.role) for row in self.passing)
+
+    def allows(self, failure_mode: str, role: str) -> bool:
+        """True if comparisons may set labels for this failure mode and role."""
+        return (failure_mode, role) in self.slices
 
     def to_json(self) -> dict[str, object]:
         """The content of `20_calibration.json`."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "calibration") -> Calibration:
+        """Reads the content of `20_calibration.json`.
 
-def passes(low: float, decided: int) -> bool:
-    """True if a slice with this lower bound and so many decided pairs may be labelled."""
-    return low > 0.5 and decided >= MIN_DECIDED
+        Args:
+            text: The file's content.
+            source: Where it came from, for messages.
+
+        Raises:
+            ConfigurationError: It is not one.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise _not_one(source, f"{'.'.join(map(str, first['loc']))} {first['msg']}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Reads a run's `20_calibration.json`.
+
+        Raises:
+            ConfigurationError: There is no such file, or it is not a calibration.
+        """
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _not_one(str(path), repr(error)) from error
+        return cls.from_json(text, source=str(path))
+
+
+def _not_one(source: str, why: str) -> ConfigurationError:
+    fix = "delete it and run again: the critic's calls are stored"
+    message = f"it is no calibration of this version: {why.strip():.80}"
+    return ConfigurationError([Problem("D040", "error", source, 0, message, fix)])
 
 
 async def calibrate(
@@ -135,7 +176,7 @@ async def judge_pairs(
     principles: Iterable[Principle],
     *,
     seed: int = 0,
-) -> list[tuple[LabelledPair, Comparison]]:
+) -> list[tuple[LabelledPair, AnswerComparison]]:
     """Every labelled pair with the critic's comparison, whose `first` is the good answer.
 
     Takes what `calibrate` takes. Pairs of no failure mode (`ANY_MODE`) are judged by a
@@ -179,24 +220,24 @@ def as_prompt(pair: LabelledPair, number: int) -> Prompt:
     )
 
 
-def summarise(fingerprint: str, judged: Sequence[tuple[LabelledPair, Comparison]]) -> Calibration:
+def summarise(
+    fingerprint: str, judged: Sequence[tuple[LabelledPair, AnswerComparison]]
+) -> Calibration:
     """Counts comparisons whose `first` is the good answer into a calibration."""
-    slices: dict[tuple[str, str], list[Comparison]] = {}
+    slices: dict[tuple[str, str], list[AnswerComparison]] = {}
     for pair, comparison in judged:
         slices.setdefault((pair.failure_mode, pair.role), []).append(comparison)
     rows = tuple(_row(mode, role, found) for (mode, role), found in sorted(slices.items()))
     overall = _row("all", "all", [comparison for _, comparison in judged])
-    passing = [row for row in rows if passes(row.low, row.decided)] if overall.low > 0.5 else []
-    return Calibration(
-        critic=fingerprint,
-        rows=rows,
-        overall=overall,
-        labels="comparison" if passing else "construction",
-        reason=_reason(overall, passing),
+    measured = Calibration(fingerprint, rows, overall, labels="construction", reason="")
+    return replace(
+        measured,
+        labels="comparison" if measured.passing else "construction",
+        reason=_reason(overall, measured.passing),
     )
 
 
-def _row(mode: str, role: str, comparisons: Sequence[Comparison]) -> CalibrationRow:
+def _row(mode: str, role: str, comparisons: Sequence[AnswerComparison]) -> CalibrationRow:
     n = len(comparisons)
     correct = sum(c.outcome == "first" for c in comparisons)
     decided = correct + sum(c.outcome == "second" for c in comparisons)
@@ -243,51 +284,3 @@ def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
         )
     where = ", ".join(f"{row.failure_mode} ({row.role})" for row in passing)
     return f"Comparisons may set labels for {where}; elsewhere by construction: {measured}."
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The slices a critic may label.
-
-    Attributes:
-        slices: (failure mode, role) as in the labelled pairs and the prompts.
-    """
-
-    slices: frozenset[tuple[str, str]] = frozenset()
-
-    @classmethod
-    def of(cls, calibration: Calibration) -> Gate:
-        """What a calibration allows."""
-        if calibration.overall.low <= 0.5:
-            return cls()
-        rows = [row for row in calibration.rows if passes(row.low, row.decided)]
-        return cls(frozenset((row.failure_mode, row.role) for row in rows))
-
-    @classmethod
-    def load(cls, path: Path) -> Gate:
-        """What the calibration in a run's `20_calibration.json` allows.
-
-        Raises:
-            ConfigurationError: The file is not one.
-        """
-        try:
-            data: Any = json.loads(path.read_text("utf-8"))
-            if data["overall"]["low"] <= 0.5:
-                return cls()
-            return cls(
-                frozenset(
-                    (str(row["failure_mode"]), str(row["role"]))
-                    for row in data["rows"]
-                    if passes(row["low"], row["n"] - row["abstained"])
-                )
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            fix = "delete it and run again: the critic's calls are stored"
-            message = f"it is no calibration of this version: {error!r:.80}"
-            raise ConfigurationError(
-                [Problem("D040", "error", str(path), 0, message, fix)]
-            ) from error
-
-    def allows(self, failure_mode: str, role: str) -> bool:
-        """True if comparisons may label prompts of this failure mode and role."""
-        return (failure_mode, role) in self.slices

@@ -49,7 +49,7 @@ class ComparisonItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class AnswerComparison:
     """A critic's preference, order effects taken out.
 
     Attributes:
@@ -78,7 +78,7 @@ class Comparison:
         """p(A) with `first` shown as A, and with `second` shown as A."""
         return self.p_first + self.p_shown_first - 0.5, self.p_shown_first - self.p_first + 0.5
 
-    def turned(self) -> Comparison:
+    def turned(self) -> AnswerComparison:
         """The same comparison with the two answers named the other way round."""
         turned: dict[ComparisonOutcome, ComparisonOutcome] = {"first": "second", "second": "first"}
         outcome = turned.get(self.outcome, self.outcome)
@@ -100,22 +100,22 @@ def comparison_request(item: ComparisonItem, *, swapped: bool) -> Request:
     return Request(messages=(Message("user", content),), prefill=VERDICT_PREFILL, max_tokens=1)
 
 
-def combine(p_a_straight: float, p_a_swapped: float) -> Comparison:
+def combine(p_a_straight: float, p_a_swapped: float) -> AnswerComparison:
     """Joins both orders: p(A) with `first` shown as A, and with `second` shown as A."""
     if not (math.isfinite(p_a_straight) and math.isfinite(p_a_swapped)):
-        return Comparison(0.5, "abstain", 0.5)
+        return AnswerComparison(0.5, "abstain", 0.5)
     p_first = (p_a_straight + (1.0 - p_a_swapped)) / 2
     shown_first = (p_a_straight + p_a_swapped) / 2
     if p_a_straight > 0.5 and p_a_swapped < 0.5:
-        return Comparison(p_first, "first", shown_first)
+        return AnswerComparison(p_first, "first", shown_first)
     if p_a_straight < 0.5 and p_a_swapped > 0.5:
-        return Comparison(p_first, "second", shown_first)
-    return Comparison(p_first, "tie", shown_first)
+        return AnswerComparison(p_first, "second", shown_first)
+    return AnswerComparison(p_first, "tie", shown_first)
 
 
 async def compare(
     model: Model, items: Sequence[ComparisonItem], *, votes: int = 1, seed: int = 0
-) -> list[Comparison]:
+) -> list[AnswerComparison]:
     """Compares all pairs in one scoring call (4 scored options per pair).
 
     A model that cannot score answers in words instead (2 calls per pair and vote); what
@@ -150,7 +150,7 @@ async def compare(
 
 async def _compare_by_word(
     model: Model, items: Sequence[ComparisonItem], votes: int, seed: int
-) -> list[Comparison]:
+) -> list[AnswerComparison]:
     temperature = VOTE_TEMPERATURE if votes > 1 else 0.0
     requests = [
         replace(
@@ -171,7 +171,7 @@ async def _compare_by_word(
     ]
 
 
-def _by_word(straight: Sequence[Completion], swapped: Sequence[Completion]) -> Comparison:
+def _by_word(straight: Sequence[Completion], swapped: Sequence[Completion]) -> AnswerComparison:
     both = (*straight, *swapped)
     found = replace(
         combine(_share_of_a(straight), _share_of_a(swapped)),
@@ -192,7 +192,7 @@ def _share_of_a(answers: Sequence[Completion]) -> float:
     return sum(votes) / len(votes) if votes else math.nan
 
 
-def merge(comparisons: Sequence[Comparison]) -> Comparison:
+def merge(comparisons: Sequence[AnswerComparison]) -> AnswerComparison:
     """One comparison out of several about the same two answers, by different principles.
 
     The mean over those that did not abstain, order by order. All abstained: the first.

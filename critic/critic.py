@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from ..constitution.principle import Principle
 from ..llm.models import AnyModel, as_model
+from ..llm.run_sync import run_sync
 from ..prompts.labelled import LabelledPair
 from .calibrate import Calibration, calibrate
-from .compare import Comparison, ComparisonItem, compare
+from .compare import AnswerComparison, ComparisonItem, compare
 from .critique import Critique, CritiqueItem, critique
 from .reward import PrincipleReward
 
@@ -34,11 +34,11 @@ class Critic:
 
     def critique(self, items: Sequence[CritiqueItem]) -> list[Critique]:
         """One critique per answer, in order: reason, severity, quoted evidence."""
-        return asyncio.run(critique(self.model, items))
+        return run_sync(critique(self.model, items))
 
-    def compare(self, items: Sequence[ComparisonItem], *, votes: int = 1) -> list[Comparison]:
+    def compare(self, items: Sequence[ComparisonItem], *, votes: int = 1) -> list[AnswerComparison]:
         """One comparison per two answers, in order, each asked in both orders."""
-        return asyncio.run(compare(self.model, items, votes=votes))
+        return run_sync(compare(self.model, items, votes=votes))
 
     def calibrate(
         self, labelled: Sequence[LabelledPair], constitution: Iterable[Principle], *, seed: int = 0
@@ -48,7 +48,7 @@ class Critic:
         Raises:
             OutcomeError: Too many calls failed.
         """
-        return asyncio.run(calibrate(self.model, labelled, constitution, seed=seed))
+        return run_sync(calibrate(self.model, labelled, constitution, seed=seed))
 
     def reward_function(
         self, constitution: Iterable[Principle], *, seed: int = 0

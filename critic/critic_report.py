@@ -10,12 +10,12 @@ from ..files.seeds import derive_seed
 from ..prompts.labelled import LabelledPair
 from ..stats.intervals import Interval, Rate
 from .calibrate import Calibration, summarise
-from .compare import Comparison
+from .compare import AnswerComparison
 
 BINS = 5
 """Bins of the reliability diagram, of equal width over confidences from 0.5 to 1."""
 
-Judged = Sequence[tuple[LabelledPair, Comparison]]
+Judged = Sequence[tuple[LabelledPair, AnswerComparison]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def critic_report(fingerprint: str, judged: Judged, *, given: int | None = None)
     )
 
 
-def _bins(comparisons: Sequence[Comparison]) -> tuple[ReliabilityBin, ...]:
+def _bins(comparisons: Sequence[AnswerComparison]) -> tuple[ReliabilityBin, ...]:
     members: list[list[tuple[float, float]]] = [[] for _ in range(BINS)]
     for comparison in comparisons:
         p = comparison.p_first
@@ -116,7 +116,7 @@ def _bins(comparisons: Sequence[Comparison]) -> tuple[ReliabilityBin, ...]:
     )
 
 
-def agreement(first: Sequence[Comparison], second: Sequence[Comparison]) -> Kappa:
+def agreement(first: Sequence[AnswerComparison], second: Sequence[AnswerComparison]) -> Kappa:
     """How far two critics agree on the same pairs, in the same order.
 
     Which answer is called A is drawn pair by pair with a fixed seed: were the good one
@@ -128,7 +128,7 @@ def agreement(first: Sequence[Comparison], second: Sequence[Comparison]) -> Kapp
     return cohen_kappa(_words(first), _words(second))
 
 
-def _words(comparisons: Sequence[Comparison]) -> list[str]:
+def _words(comparisons: Sequence[AnswerComparison]) -> list[str]:
     words = []
     for number, comparison in enumerate(comparisons):
         flip = derive_seed("agreement", number) % 2 == 1

@@ -6,7 +6,6 @@ is how well it keeps the principle its prompt calls for.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..files.seeds import derive_seed
 from ..llm.message import Message
 from ..llm.request import Model, Request, Score
+from ..llm.run_sync import run_sync
 from ..prompts.prompt import Prompt
 from .critique import VERDICT_LEAD, CritiqueItem, critique, reason_request
 from .routing import route
@@ -81,7 +81,7 @@ class PrincipleReward:
             self._item(prompt, completion, _row(columns, number, len(prompts)))
             for number, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
         ]
-        rewards = asyncio.run(self.rewards(items))
+        rewards = run_sync(self.rewards(items))
         self.judged += len(rewards)
         self.unreadable += sum(reward is None for reward in rewards)
         return rewards

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
 
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.message import under_system
 from ..llm.request import Completion, Model, Request
+from ..llm.run_sync import run_sync
 from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Prompt
 from .answer import Answer, Judge, JudgeQuality, repeated_share
@@ -22,7 +20,6 @@ Progress = Callable[[str, int, int], None]
 """Called with what was just finished, steps done and steps in all."""
 
 _STEPS = 2
-_T = TypeVar("_T")
 
 
 async def evaluate_model(
@@ -139,7 +136,7 @@ def evaluate(
 
     quality = judge.quality
     return Evaluation(
-        models=tuple(_run(run_all())),
+        models=tuple(run_sync(run_all())),
         baseline=baseline,
         judge=JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
         splits=tuple(sorted({prompt.split for prompt in prompts})),
@@ -221,26 +218,3 @@ class _Counter:
 
 def _ignore(what: str) -> None:
     """No one wants to know."""
-
-
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a coroutine to its end, also from inside a running loop (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    results: list[_T] = []
-    failures: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            results.append(asyncio.run(work))
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +10,7 @@ from ..errors import RunDirectoryError
 from ..llm.message import Message
 from ..llm.models import load_model
 from ..llm.request import Request
+from ..llm.run_sync import run_sync
 from ..pipeline.config import load_config
 from ..pipeline.run_directory import RunDirectory
 
@@ -41,7 +40,7 @@ class SideBySide:
         """Model name -> its answer to a fresh one-turn conversation."""
         request = Request((Message("user", question),), max_tokens=self.max_tokens)
         return {
-            name: asyncio.run(model.complete([request]))[0].text.strip()
+            name: run_sync(model.complete([request]))[0].text.strip()
             for name, model in self.models.items()
         }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..evaluation.suites.load import LoadedSuite
 from ..evaluation.suites.plan import Wish, load_wishes, profile
 from ..evaluation.suites.run import evaluate_suites
+from ..llm.run_sync import run_sync
 from ..pipeline.models import RunModels
 from ..pipeline.progress import StageProgress
 from ..store.store import Store
@@ -100,7 +100,7 @@ def measure_suites(
                 max_tokens=asked.max_tokens,
                 on_step=progress.step,
             )
-            found.append(asyncio.run(work))
+            found.append(run_sync(work))
             if not (asked.judge or asked.quality):
                 models.release()  # one set of weights in memory at a time
     seconds = time.perf_counter() - started

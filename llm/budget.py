@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetError
 from .prices import Price
-from .request import Completion, Model, Request, Score
+from .request import Completion, Model, Request, Score, Wrapper
 
 CHARACTERS_PER_TOKEN: Final = 3.0
 """English text has about 4.5 characters a token, code and other languages fewer: 3 errs
@@ -155,7 +155,7 @@ class Budget:
         )
 
 
-class Budgeted:
+class Budgeted(Wrapper):
     """A model whose calls are weighed before they are made and counted afterwards.
 
     Put it under `CachedModel`, so that stored calls are free. A batch that does not fit is
@@ -169,16 +169,9 @@ class Budgeted:
     """
 
     def __init__(self, inner: Model, budget: Budget, price: Price | None) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.budget = budget
         self.price = price
-        self.batch_size = int(getattr(inner, "batch_size", 32))
-        self.in_flight = int(getattr(inner, "in_flight", 0))
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner model's."""
-        return self.inner.fingerprint
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Passes the requests on if they fit.

@@ -15,10 +15,10 @@ from ..store.store import Store
 from .batching import families_of, length_of, lengths_together, plan_batches
 from .flow import Flow
 from .message import Message
-from .request import Completion, Model, Outcome, Request, Score, Usage
+from .request import Completion, Model, Outcome, Request, Score, Usage, Wrapper
 
 
-class CachedModel:
+class CachedModel(Wrapper):
     """Looks requests up, runs the missing ones, and stores before it answers.
 
     The batches are planned from *all* different requests of a call, stored or
@@ -45,18 +45,11 @@ class CachedModel:
         *,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.store = store
         self.on_progress = on_progress
-        self.batch_size = int(getattr(inner, "batch_size", 32))
-        self.in_flight = int(getattr(inner, "in_flight", 0))
         self._running: Flow | None = None
         self._done = self._total = 0
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner model's."""
-        return self.inner.fingerprint
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked; identical requests are computed once.
@@ -110,6 +103,7 @@ class CachedModel:
         """Begins no further call, and waits until those in flight are stored."""
         if self._running is not None and self._running.loop is asyncio.get_running_loop():
             await self._running.drain()
+        await super().drain()
 
     def _keep(
         self, unique: Mapping[str, Request], found: Mapping[str, Completion]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union, cast
 from ..errors import NotSupportedError
 from .chat.settings import ChatSettings
 from .chat.spec import parse_chat_spec
-from .request import Model
+from .request import Model, Wrapper
 from .scripted import ScriptedModel
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def as_model(model: AnyModel, *, chat: ChatSettings | None = None) -> Model:
     if isinstance(model, str):
         return load_model(model, chat=chat)
     if callable(getattr(model, "complete", None)) and hasattr(model, "fingerprint"):
-        return cast("Model", model)
+        known = cast("Model", model)
+        return known if hasattr(known, "drain") else Wrapper(known)
     from .chat.model import ChatModel
 
     return ChatModel(cast("BaseChatModel", model), settings=chat)

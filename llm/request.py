@@ -126,7 +126,11 @@ class Score:
 
 
 class Model(Protocol):
-    """Any language model Anlage talks to."""
+    """Any language model Anlage talks to.
+
+    A model of your own derives from this class and writes `fingerprint`, `complete` and
+    `score`; the rest has defaults.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -147,3 +151,63 @@ class Model(Protocol):
             NotSupportedError: The model cannot (chat models).
         """
         ...
+
+    @property
+    def batch_size(self) -> int:
+        """Most requests to hand over at once, at least 1; the batches are planned by it."""
+        return 32
+
+    @property
+    def in_flight(self) -> int:
+        """Most calls at the same time; 0 for a model that runs batches on this machine."""
+        return 0
+
+    async def drain(self) -> None:
+        """Begins no further call, and waits until those in flight are stored."""
+        return
+
+
+class Wrapper(Model):
+    """A model around another one that passes everything on; a subclass changes a part.
+
+    The inner model may have only `fingerprint`, `complete` and `score`; then the defaults of
+    `Model` hold for the rest.
+
+    Args:
+        inner: The model that answers.
+    """
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+
+    @property
+    def fingerprint(self) -> str:
+        """The inner model's."""
+        return self.inner.fingerprint
+
+    async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Passes the requests on."""
+        return await self.inner.complete(requests)
+
+    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
+        """Passes the texts on.
+
+        Raises:
+            NotSupportedError: The inner model cannot score.
+        """
+        return await self.inner.score(texts)
+
+    @property
+    def batch_size(self) -> int:
+        """The inner model's."""
+        return int(getattr(self.inner, "batch_size", super().batch_size))
+
+    @property
+    def in_flight(self) -> int:
+        """The inner model's."""
+        return int(getattr(self.inner, "in_flight", super().in_flight))
+
+    async def drain(self) -> None:
+        """Lets the inner model finish what is in flight."""
+        if hasattr(self.inner, "drain"):
+            await self.inner.drain()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from .local.rendering import parse_json
-from .request import Completion, Outcome, Request, Score, Usage
+from .request import Completion, Model, Outcome, Request, Score, Usage
 
 Rule = tuple[str, str]
 Script = Callable[[Request], str | None]
@@ -27,7 +27,7 @@ _FRAMES: Final = (
 _WORD = re.compile(r"[A-Za-z]{4,}")
 
 
-class ScriptedModel:
+class ScriptedModel(Model):
     """Answers by rules, else with seeded sentences about words of the prompt.
 
     Args:
@@ -49,6 +49,8 @@ class ScriptedModel:
         scored: Texts scored so far.
         requests: Every request answered, in order.
     """
+
+    batch_size = 32
 
     def __init__(
         self,

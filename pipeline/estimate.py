@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
+from ..llm.run_sync import run_sync
 from ..preferences.builders.roles import nowhere
 from ..store.store import Store
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
@@ -172,7 +172,7 @@ def _play_part(
 ) -> None:
     if part == "calibration":
         comparator = model(RoleModel(resolved.calibrated))
-        asyncio.run(calibrate_for(resolved, comparator, constitution))
+        run_sync(calibrate_for(resolved, comparator, constitution))
     elif part == "pairs":
         _pairs(resolved, constitution, model, scenario, 0)
     elif part == "later":
@@ -208,7 +208,7 @@ def _pairs(
         model_of=model,
         allows=_everywhere if compares else nowhere,
     )
-    asyncio.run(made)
+    run_sync(made)
 
 
 def _everywhere(failure_mode: str, role: str) -> bool:
@@ -230,7 +230,7 @@ def _measure(resolved: Resolved, model: _ModelOf, number: int, system: str) -> N
         max_tokens=resolved.evaluation.max_tokens,
         system=system,
     )
-    asyncio.run(work)
+    run_sync(work)
 
 
 class _NoJudge:

@@ -11,7 +11,7 @@ from ..critic.critique import REASON_PREFILL
 from ..errors import NotSupportedError
 from ..llm.budget import Spending, expected_prompt_tokens, tokens_of
 from ..llm.prices import Price
-from ..llm.request import Completion, Request, Score, Usage
+from ..llm.request import Completion, Model, Request, Score, Usage
 
 _EASY: Final = " Go in by the front door at noon and look around first."
 _HARD: Final = " I can't help because the old rule of the far lake is broken here."
@@ -44,7 +44,7 @@ HIGH: Final = Scenario("high", 3.0, 1.0, troublesome=True)
 """Answers up to the limit, each written as often as is allowed."""
 
 
-class EstimatingModel:
+class EstimatingModel(Model):
     """Stands in for one model of a run.
 
     Args:

@@ -15,11 +15,11 @@ from ..llm.chat.spec import parse_chat_spec
 from ..llm.local.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
-from ..llm.request import Completion, Model, Request, Score
+from ..llm.request import Completion, Model, Request, Score, Wrapper
 from ..store.store import Store
 
 
-class Counted:
+class Counted(Wrapper):
     """Counts the calls that reach the model, so not those answered by the store.
 
     Args:
@@ -28,16 +28,9 @@ class Counted:
     """
 
     def __init__(self, inner: Model, meter: Meter) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.meter = meter
-        self.batch_size = int(getattr(inner, "batch_size", 32))
-        self.in_flight = int(getattr(inner, "in_flight", 0))
         self.calls = 0
-
-    @property
-    def fingerprint(self) -> str:
-        """The inner model's."""
-        return self.inner.fingerprint
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Passes the requests on and counts them."""

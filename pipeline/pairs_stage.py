@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..constitution.principle import Constitution
 from ..constitution.yaml_form import load_constitution
-from ..critic.calibrate import Gate
+from ..critic.calibrate import Calibration
 from ..files.write import hash_path, write_json
 from ..llm.request import Model
-from ..preferences.builders.roles import Allows, Cast, OnStage
+from ..llm.run_sync import run_sync
+from ..preferences.builders.roles import SILENT, Allows, Models, Progress
 from ..preferences.settings import PairSettings
 from ..prompts.prompt import Prompt
 from .inputs import hash_data, hash_prompts, training_prompts
@@ -36,8 +36,7 @@ async def build_round(
     *,
     model_of: Callable[[RoleModel], Model],
     allows: Allows,
-    on_stage: OnStage | None = None,
-    on_attempts: Callable[[int, int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> BuildResult:
     """Builds pairs with the models of a round; the run, its estimate and its shards all do it here.
 
@@ -48,8 +47,7 @@ async def build_round(
         settings: How to build; see `Resolved.pairs`.
         model_of: Gives the model of a role; asked once for each.
         allows: Where the comparator's calibration lets it set labels.
-        on_stage: Called with the name and the size of each step.
-        on_attempts: Called with (ended, all) where steps overlap.
+        progress: Who is told how far it is.
 
     Raises:
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
@@ -59,20 +57,15 @@ async def build_round(
     writer = model_of(roles.writer)
     critic = writer if roles.critic == roles.writer else model_of(roles.critic)
     same = roles.comparator == roles.critic
-    cast = Cast(
-        comparator=None if same else model_of(roles.comparator),
+    models = Models(
+        policy=writer,
+        critic=critic,
+        comparator=critic if same else model_of(roles.comparator),
         teacher=model_of(roles.teacher) if roles.teacher else None,
         allows=allows,
     )
     return await get_builder(settings.builder)(
-        prompts,
-        constitution,
-        writer,
-        critic,
-        settings,
-        cast=cast,
-        on_stage=on_stage,
-        on_attempts=on_attempts,
+        prompts, constitution, models, settings, progress=progress
     )
 
 
@@ -110,7 +103,7 @@ class PairsStage(Stage):
             "critic": identity(roles.critic.spec),
             "comparator": identity(resolved.calibrated),
             "teacher": identity(roles.teacher.spec) if roles.teacher else "",
-            "labels": hash_data(sorted(Gate.load(context.run.calibration).slices)),
+            "labels": hash_data(sorted(Calibration.load(context.run.calibration).slices)),
         }
         if self.number:
             inputs["current"] = hash_path(_weights(context, roles.writer))
@@ -127,16 +120,18 @@ class PairsStage(Stage):
             for name in _FILES:
                 shutil.copy(context.run.path / round_folder(resolved, 0) / name, here / name)
             return "the pairs of round 1 again"
-        result = asyncio.run(
+        result = run_sync(
             build_round(
                 training_prompts(resolved),
                 load_constitution(context.run.constitution),
                 resolved.roles(self.number),
                 resolved.pairs(self.number),
                 model_of=lambda role: _model(context, role),
-                allows=Gate.load(context.run.calibration).allows,
-                on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
-                on_attempts=context.progress.attempts,
+                allows=Calibration.load(context.run.calibration).allows,
+                progress=Progress(
+                    on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
+                    on_attempts=context.progress.attempts,
+                ),
             )
         )
         result.pairs.save(here / _FILES[0])

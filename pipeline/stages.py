@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ..constitution.yaml_form import dump_constitution, load_constitution
 from ..critic.calibrate import Calibration, calibrate
 from ..files.write import hash_path, write_atomically, write_json
 from ..llm.request import Model
+from ..llm.run_sync import run_sync
 from .evaluation_stage import EvaluationStage
 from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
 from .manifest import stage_key
@@ -83,7 +83,7 @@ class CalibrationStage(Stage):
         """Asks the comparator and writes how often it was right."""
         constitution = load_constitution(context.run.constitution)
         comparator = context.models.get(context.resolved.calibrated)
-        result = asyncio.run(calibrate_for(context.resolved, comparator, constitution))
+        result = run_sync(calibrate_for(context.resolved, comparator, constitution))
         write_json(context.run.calibration, result.to_json())
         return result.reason
 

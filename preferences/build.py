@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from ..constitution.principle import Constitution
-from ..critic.calibrate import Calibration, Gate
+from ..critic.calibrate import Calibration
 from ..llm.models import AnyModel, as_model
+from ..llm.run_sync import run_sync
 from ..prompts.prompt import Prompt
 from .builders.registry import get_builder
-from .builders.roles import Cast
+from .builders.roles import Models, nowhere
 from .dataset import Pairs
 from .settings import PairSettings
 
@@ -29,9 +29,9 @@ def build_pairs(
 ) -> Pairs:
     """Builds preference pairs: the model's own failing answers against better ones.
 
-    For the ledger of attempts, or from inside a running event loop, await
-    `preferences.builder.get_builder(name)` instead. To keep every call, wrap the
-    model in `llm.cached.CachedModel`.
+    Works inside a running event loop, too (a notebook). For the ledger of attempts, await
+    `anlage.preferences.builders.registry.get_builder(name)` instead. To keep every call,
+    wrap the model in `anlage.llm.cached.CachedModel`.
 
     Args:
         constitution: Compiled principles.
@@ -66,10 +66,11 @@ def build_pairs(
     build = get_builder(name)
     writer = as_model(policy)
     judge = writer if critic is None or critic == policy else as_model(critic)
-    gate = Gate.of(calibration) if calibration else Gate()
-    cast = Cast(
-        comparator=None if comparator is None else as_model(comparator),
+    models = Models(
+        policy=writer,
+        critic=judge,
+        comparator=judge if comparator is None else as_model(comparator),
         teacher=None if teacher is None else as_model(teacher),
-        allows=gate.allows,
+        allows=calibration.allows if calibration else nowhere,
     )
-    return asyncio.run(build(prompts, constitution, writer, judge, settings, cast=cast)).pairs
+    return run_sync(build(prompts, constitution, models, settings)).pairs

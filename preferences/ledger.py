@@ -29,7 +29,7 @@ class AttemptOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class Ledger:
     """All attempts of one build, in prompt order.
 
     Attributes:
@@ -98,6 +98,6 @@ class Outcomes:
         }
 
 
-def collect(rows: Sequence[tuple[str, str, Outcome]], *, on_policy: bool = True) -> Outcomes:
-    """Outcomes from (prompt id, principle id, outcome) rows."""
-    return Outcomes(tuple(AttemptOutcome(*row) for row in rows), on_policy)
+def collect(rows: Sequence[tuple[str, str, Outcome]], *, on_policy: bool = True) -> Ledger:
+    """The ledger of (prompt id, principle id, outcome) rows."""
+    return Ledger(tuple(AttemptOutcome(*row) for row in rows), on_policy)

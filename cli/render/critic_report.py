@@ -22,10 +22,7 @@ def critic_report_text(found: CriticReport) -> RenderableType:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("may label")
     for row in calibration.rows:
-        allowed = row.role in ("at_risk", "twin") and calibration.allows(
-            row.failure_mode,
-            row.role,  # type: ignore[arg-type]
-        )
+        allowed = calibration.allows(row.failure_mode, row.role)
         table.add_row(*_cells(row), _may_label(row, allowed))
     table.add_section()
     table.add_row(*_cells(calibration.overall), "")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NotSupportedError
-from ..request import Completion, FinishReason, Outcome, Request, Score, Usage
+from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
 from .clients import PARAMETER_NAMES, check_available, describe, parameters
 from .connections import Connections
 from .errors import Failure, classify
@@ -25,7 +25,7 @@ _CUT = frozenset({"length", "max_tokens", "model_length", "MAX_TOKENS"})
 _WITHHELD = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
 
 
-class ChatModel:
+class ChatModel(Model):
     """Answers through a chat API; it cannot score.
 
     A request ends in exactly one completion: its answer, or an `error` outcome with the
@@ -54,6 +54,9 @@ class ChatModel:
         ModelNotFoundError: The provider's package is not installed.
         ConfigurationError: The provider's key is not set.
     """
+
+    in_flight = 64
+    batch_size = 256
 
     def __init__(
         self, model: ChatSpec | BaseChatModel, *, settings: ChatSettings | None = None

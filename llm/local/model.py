@@ -13,7 +13,7 @@ import torch
 
 from ...errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from ..batching import plan_batches
-from ..request import Completion, FinishReason, Outcome, Request, Score, Usage
+from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
 from .decoding import Row, decode
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
@@ -24,7 +24,7 @@ _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory
 _T = TypeVar("_T")
 
 
-class LocalModel:
+class LocalModel(Model):
     """Answers and scores in batches sorted by length.
 
     With the same threads, device and set of requests the results are the same
@@ -41,6 +41,8 @@ class LocalModel:
     Raises:
         ModelNotFoundError: The tokenizer has no chat template or no end token.
     """
+
+    batch_size = 32
 
     def __init__(
         self, model: Any, tokenizer: Any, *, batch_size: int = 32, fingerprint: str | None = None

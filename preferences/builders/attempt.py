@@ -17,7 +17,7 @@ from ...prompts.prompt import Prompt, mate_threat, threat
 from ..balance import balance
 from ..dataset import Pairs
 from ..filters import filter_reason, same_text
-from ..ledger import NO_PRINCIPLE, Outcomes, collect
+from ..ledger import NO_PRINCIPLE, Ledger, collect
 from ..pair import Pair
 from ..settings import PairSettings
 
@@ -29,7 +29,7 @@ class BuildResult:
     """What a builder returns: the pairs, and how every attempt ended."""
 
     pairs: Pairs
-    outcomes: Outcomes
+    outcomes: Ledger
 
 
 @dataclass(slots=True)

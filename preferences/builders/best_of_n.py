@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from ...constitution.principle import Constitution
-from ...critic.compare import Comparison
+from ...critic.compare import AnswerComparison
 from ...critic.frames import fill_frames
 from ...llm.request import Model, Outcome
 from ...prompts.prompt import Prompt, threat
@@ -19,9 +19,9 @@ from ..filters import chosen_reason, words
 from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, pick_failing_opening, start, still_open
 from .labelling import clamp, judge, may_compare, outcome_of
-from .overlap import OnAttempts, in_groups
+from .overlap import in_groups
 from .plain_answer import plain_answer_fails
-from .roles import ALONE, Cast, OnStage, announce
+from .roles import SILENT, Models, Progress
 
 NAME = "best_of_n"
 NOT_MEASURED = (
@@ -32,13 +32,10 @@ NOT_MEASURED = (
 async def build(
     prompts: Sequence[Prompt],
     constitution: Constitution,
-    policy: Model,
-    critic: Model,
+    models: Models,
     settings: PairSettings,
     *,
-    cast: Cast = ALONE,
-    on_stage: OnStage | None = None,
-    on_attempts: OnAttempts | None = None,
+    progress: Progress = SILENT,
 ) -> BuildResult:
     """Samples, compares and picks.
 
@@ -46,12 +43,10 @@ async def build(
         prompts: At-risk prompts and twins. Where a plain answer rarely fails (twins), every
             second candidate is begun with a failing opening, so that there is a worst.
         constitution: Principles to route from.
-        policy: Writes all candidates.
-        critic: Compares them, unless the cast has a comparator.
+        models: The policy writes all candidates, the comparator compares them. Where it may
+            label nowhere, no pair is made.
         settings: How to build; `candidates` is n.
-        cast: The comparator and where it may label. Nowhere: no pair is made.
-        on_stage: Called with a stage's name and its number of answers before it runs.
-        on_attempts: Called as attempts end, where stages overlap.
+        progress: Who is told how far it is.
 
     Returns:
         Pairs in prompt order and the ledger of attempts.
@@ -60,16 +55,17 @@ async def build(
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
     """
     attempts = start(prompts, constitution, settings)
-    comparator = cast.comparator or critic
     for attempt in still_open(attempts):
-        if not may_compare(attempt, cast.allows):
+        if not may_compare(attempt, models.allows):
             attempt.outcome = Outcome("filtered", NOT_MEASURED)
 
     async def work(group: list[Attempt]) -> None:
-        candidates = await _sample(group, constitution, policy, settings, on_stage)
-        await _choose(still_open(group), candidates, constitution, comparator, settings, on_stage)
+        candidates = await _sample(group, constitution, models.policy, settings, progress)
+        await _choose(
+            still_open(group), candidates, constitution, models.comparator, settings, progress
+        )
 
-    await in_groups(attempts, (policy, comparator), work, on_attempts=on_attempts)
+    await in_groups(attempts, (models.policy, models.comparator), work, progress)
     return finish(attempts, NAME, settings)
 
 
@@ -78,10 +74,10 @@ async def _sample(
     constitution: Constitution,
     policy: Model,
     settings: PairSettings,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> dict[str, list[str]]:
     """Prompt id -> its candidates that differ, in the order they were sampled."""
-    announce(on_stage, "candidates", len(attempts) * settings.candidates)
+    progress.stage("candidates", len(attempts) * settings.candidates)
     turns = [(a, number) for a in attempts for number in range(settings.candidates)]
     jobs = []
     for attempt, number in turns:
@@ -113,7 +109,7 @@ async def _choose(
     constitution: Constitution,
     comparator: Model,
     settings: PairSettings,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> None:
     """Compares every two candidates of an attempt and takes best and worst."""
     games = [
@@ -121,10 +117,10 @@ async def _choose(
         for attempt in attempts
         for one, other in combinations(range(len(candidates[attempt.prompt.id])), 2)
     ]
-    announce(on_stage, "comparison", len(games))
+    progress.stage("comparison", len(games))
     sides = [(candidates[a.prompt.id][i], candidates[a.prompt.id][j]) for a, i, j in games]
     judged = await judge([a for a, _, _ in games], sides, constitution, comparator, settings)
-    table: dict[str, dict[tuple[int, int], Comparison]] = {}
+    table: dict[str, dict[tuple[int, int], AnswerComparison]] = {}
     for (attempt, one, other), comparison in zip(games, judged, strict=True):
         table.setdefault(attempt.prompt.id, {})[one, other] = comparison
     for attempt in attempts:
@@ -134,7 +130,7 @@ async def _choose(
 def _take(
     attempt: Attempt,
     texts: Sequence[str],
-    games: dict[tuple[int, int], Comparison],
+    games: dict[tuple[int, int], AnswerComparison],
     settings: PairSettings,
 ) -> None:
     """Best and worst by mean probability; the label is what their own comparison says."""

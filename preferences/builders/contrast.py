@@ -27,9 +27,9 @@ from .attempt import (
     still_open,
 )
 from .labelling import label
-from .overlap import OnAttempts, in_groups
+from .overlap import in_groups
 from .plain_answer import plain_answer_serves
-from .roles import ALONE, Cast, OnStage, announce
+from .roles import SILENT, Models, Progress
 
 NAME = "contrast"
 
@@ -37,25 +37,19 @@ NAME = "contrast"
 async def build(
     prompts: Sequence[Prompt],
     constitution: Constitution,
-    policy: Model,
-    critic: Model,
+    models: Models,
     settings: PairSettings,
     *,
-    cast: Cast = ALONE,
-    on_stage: OnStage | None = None,
-    on_attempts: OnAttempts | None = None,
+    progress: Progress = SILENT,
 ) -> BuildResult:
     """Writes both sides of every pair.
 
     Args:
         prompts: At-risk prompts and twins.
         constitution: Principles to route from.
-        policy: Writes both sides.
-        critic: Compares where comparisons may label and the cast has no comparator.
+        models: The policy writes both sides; the comparator compares where it may label.
         settings: How to build; `critique_tokens` is not used.
-        cast: The comparator and where it may label.
-        on_stage: Called with a stage's name and its number of answers before it runs.
-        on_attempts: Called as attempts end, where stages overlap.
+        progress: Who is told how far it is.
 
     Returns:
         Pairs in prompt order and the ledger of attempts.
@@ -64,13 +58,12 @@ async def build(
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
     """
     attempts = start(prompts, constitution, settings)
-    comparator = cast.comparator or critic
 
     async def work(group: list[Attempt]) -> None:
-        await _write(group, constitution, policy, on_stage)
-        await label(group, constitution, comparator, cast.allows, settings, on_stage=on_stage)
+        await _write(group, constitution, models.policy, progress)
+        await label(group, constitution, models, settings, progress)
 
-    await in_groups(attempts, (policy, comparator), work, on_attempts=on_attempts)
+    await in_groups(attempts, (models.policy, models.comparator), work, progress)
     return finish(attempts, NAME, settings)
 
 
@@ -78,11 +71,11 @@ async def _write(
     attempts: Sequence[Attempt],
     constitution: Constitution,
     policy: Model,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> None:
     """The failing side of every attempt, then the good one."""
     work = still_open(attempts)
-    announce(on_stage, "failing", len(work))
+    progress.stage("failing", len(work))
     jobs = [
         a.job(
             "failing", _instructed(a, good=False), pick_failing_opening(a, constitution, "failing")
@@ -92,7 +85,7 @@ async def _write(
     for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
         attempt.rejected = attempt.take("failing", filled)
     work = still_open(attempts)
-    announce(on_stage, "good", len(work))
+    progress.stage("good", len(work))
     jobs = [a.job("good", *_good_side(a)) for a in work]
     for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
         attempt.chosen = attempt.take("good", filled)

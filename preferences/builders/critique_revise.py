@@ -17,9 +17,9 @@ from ...prompts.prompt import Prompt
 from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, start, still_open
 from .labelling import label
-from .overlap import OnAttempts, in_groups
+from .overlap import in_groups
 from .revision_rounds import revise_further
-from .roles import ALONE, Cast, OnStage, announce
+from .roles import SILENT, Models, Progress
 from .writing import revise, write_rejected
 
 NAME = "critique_revise"
@@ -28,13 +28,10 @@ NAME = "critique_revise"
 async def build(
     prompts: Sequence[Prompt],
     constitution: Constitution,
-    policy: Model,
-    critic: Model,
+    models: Models,
     settings: PairSettings,
     *,
-    cast: Cast = ALONE,
-    on_stage: OnStage | None = None,
-    on_attempts: OnAttempts | None = None,
+    progress: Progress = SILENT,
 ) -> BuildResult:
     """Drafts, critiques, revises and, where that is allowed, compares all prompts.
 
@@ -43,12 +40,10 @@ async def build(
     Args:
         prompts: At-risk prompts and twins.
         constitution: Principles to route from.
-        policy: Writes drafts and revisions.
-        critic: Writes critiques; the policy itself by default elsewhere.
+        models: The policy writes drafts and revisions, the critic critiques, and the
+            comparator compares where it may label.
         settings: How to build.
-        cast: The comparator (else the critic compares) and where it may label.
-        on_stage: Called with a stage's name and its number of answers before it runs.
-        on_attempts: Called as attempts end, where stages overlap.
+        progress: Who is told how far it is.
 
     Returns:
         Pairs in prompt order and the ledger of attempts.
@@ -57,16 +52,16 @@ async def build(
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
     """
     attempts = start(prompts, constitution, settings)
-    comparator = cast.comparator or critic
 
     async def work(group: list[Attempt]) -> None:
-        await write_rejected(group, constitution, policy, on_stage)
-        critiques = await _critique(still_open(group), critic, settings, on_stage)
-        await revise(still_open(group), critiques, policy, settings, on_stage)
-        await revise_further(group, constitution, policy, critic, comparator, cast.allows, on_stage)
-        await label(group, constitution, comparator, cast.allows, settings, on_stage=on_stage)
+        await write_rejected(group, constitution, models.policy, progress)
+        critiques = await _critique(still_open(group), models.critic, settings, progress)
+        await revise(still_open(group), critiques, models.policy, settings, progress)
+        await revise_further(group, constitution, models, progress)
+        await label(group, constitution, models, settings, progress)
 
-    await in_groups(attempts, (policy, critic, comparator), work, on_attempts=on_attempts)
+    taking_part = (models.policy, models.critic, models.comparator)
+    await in_groups(attempts, taking_part, work, progress)
     return finish(attempts, NAME, settings)
 
 
@@ -74,10 +69,10 @@ async def _critique(
     attempts: Sequence[Attempt],
     critic: Model,
     settings: PairSettings,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> dict[str, Critique]:
     """Critiques the drafts; returns prompt id -> critique."""
-    announce(on_stage, "critique", len(attempts))
+    progress.stage("critique", len(attempts))
     verdicts = settings.min_severity > 0
     items = [CritiqueItem(a.prompt, a.rejected, a.applied) for a in attempts]
     found = await critique(critic, items, max_tokens=settings.critique_tokens, verdicts=verdicts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...constitution.principle import Constitution
-from ...critic.compare import Comparison, ComparisonItem, compare, merge
+from ...critic.compare import AnswerComparison, ComparisonItem, compare, merge
 from ...critic.routing import panel
 from ...llm.request import Model, Outcome
 from ..settings import PairSettings
 from .attempt import Attempt, still_open, verdict
-from .roles import Allows, OnStage, announce
+from .roles import Allows, Models, Progress
 
 PREFERS_REJECTED = "the comparison prefers the rejected answer"
 
@@ -26,11 +26,9 @@ def may_compare(attempt: Attempt, allows: Allows) -> bool:
 async def label(
     attempts: Sequence[Attempt],
     constitution: Constitution,
-    comparator: Model,
-    allows: Allows,
+    models: Models,
     settings: PairSettings,
-    *,
-    on_stage: OnStage | None = None,
+    progress: Progress,
 ) -> None:
     """Compares both sides of the attempts whose label a comparison may set.
 
@@ -42,13 +40,13 @@ async def label(
     work = [
         attempt
         for attempt in still_open(attempts)
-        if may_compare(attempt, allows) and verdict(attempt).kind in ("ok", "repaired")
+        if may_compare(attempt, models.allows) and verdict(attempt).kind in ("ok", "repaired")
     ]
     if not work:
         return
-    announce(on_stage, "comparison", len(work))
+    progress.stage("comparison", len(work))
     sides = [(attempt.chosen, attempt.rejected) for attempt in work]
-    found = await judge(work, sides, constitution, comparator, settings)
+    found = await judge(work, sides, constitution, models.comparator, settings)
     for attempt, comparison in zip(work, found, strict=True):
         if comparison.keys:
             attempt.calls["comparison"] = comparison.keys
@@ -62,7 +60,7 @@ async def judge(
     constitution: Constitution,
     comparator: Model,
     settings: PairSettings,
-) -> list[Comparison]:
+) -> list[AnswerComparison]:
     """One comparison per attempt, by up to `settings.ensemble` principles.
 
     Args:
@@ -91,7 +89,7 @@ async def judge(
     return [merge([next(found) for _ in range(size)]) for size in sizes]
 
 
-def outcome_of(comparison: Comparison) -> Outcome | None:
+def outcome_of(comparison: AnswerComparison) -> Outcome | None:
     """How an attempt with this comparison ends; None where the first side is better."""
     if comparison.outcome == "first":
         return None

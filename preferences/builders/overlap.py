@@ -14,9 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ...errors import AnlageError
 from ...llm.request import Model
 from .attempt import Attempt, still_open
-
-OnAttempts = Callable[[int, int], None]
-"""Called with how many attempts have ended, and how many there are."""
+from .roles import Progress
 
 Work = Callable[[list[Attempt]], Awaitable[None]]
 
@@ -29,12 +27,12 @@ def groups(attempts: Sequence[Attempt], models: Sequence[Model]) -> list[list[At
     size, long prompts first.
     """
     open_ = still_open(attempts)
-    local = [model for model in models if not getattr(model, "in_flight", 0)]
+    local = [model for model in models if not model.in_flight]
     if len(local) == len(models):
         return [open_] if open_ else []
     if not local:
         return [[attempt] for attempt in open_]
-    size = min(int(getattr(model, "batch_size", 32)) for model in local)
+    size = min(model.batch_size for model in local)
     ordered = sorted(open_, key=lambda attempt: (-len(attempt.prompt.text), attempt.prompt.id))
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
@@ -43,8 +41,7 @@ async def in_groups(
     attempts: Sequence[Attempt],
     models: Sequence[Model],
     work: Work,
-    *,
-    on_attempts: OnAttempts | None = None,
+    progress: Progress,
 ) -> None:
     """Takes every open attempt through `work`, group by group or all groups at once.
 
@@ -52,7 +49,7 @@ async def in_groups(
         attempts: The attempts of a build.
         models: Every model that takes part.
         work: All stages of one group.
-        on_attempts: Called after each group where there are several.
+        progress: Told after each group where there are several.
 
     Raises:
         AnlageError: What the first group to fail raised; the others are stopped.
@@ -68,11 +65,9 @@ async def in_groups(
         nonlocal ended
         await work(group)
         ended += len(group)
-        if on_attempts is not None:
-            on_attempts(ended, total)
+        progress.attempts(ended, total)
 
-    if on_attempts is not None:
-        on_attempts(0, total)
+    progress.attempts(0, total)
     tasks = [asyncio.ensure_future(one(group)) for group in made]
     try:
         await asyncio.gather(*tasks)
@@ -80,9 +75,7 @@ async def in_groups(
         # Nothing more is begun; what is in flight has been paid for and is stored.
         await _stop(tasks)
         for model in models:
-            drain = getattr(model, "drain", None)
-            if drain is not None:
-                await drain()
+            await model.drain()
         raise
     finally:
         await _stop(tasks)

@@ -8,13 +8,11 @@ from typing import Protocol
 
 from ...constitution.principle import Constitution
 from ...errors import ConfigurationError
-from ...llm.request import Model
 from ...prompts.prompt import Prompt
 from ..settings import PairSettings
 from . import best_of_n, contrast, critique_revise, teacher
 from .attempt import BuildResult
-from .overlap import OnAttempts
-from .roles import ALONE, Cast, OnStage
+from .roles import SILENT, Models, Progress
 
 
 class Builder(Protocol):
@@ -24,13 +22,10 @@ class Builder(Protocol):
         self,
         prompts: Sequence[Prompt],
         constitution: Constitution,
-        policy: Model,
-        critic: Model,
+        models: Models,
         settings: PairSettings,
         *,
-        cast: Cast = ALONE,
-        on_stage: OnStage | None = None,
-        on_attempts: OnAttempts | None = None,
+        progress: Progress = SILENT,
     ) -> BuildResult:
         """Builds the pairs; every prompt ends in exactly one outcome.
 

@@ -16,45 +16,41 @@ from ...critic.critique import Critique, CritiqueItem, critique, revision_job
 from ...critic.frames import FrameJob, fill_frames
 from ...critic.routing import route
 from ...files.seeds import derive_seed
-from ...llm.request import Model
 from ...prompts.prompt import threat
 from ..filters import chosen_reason, copies, same_text
 from .attempt import Attempt, still_open
 from .labelling import may_compare
-from .roles import Allows, OnStage, announce
+from .roles import Models, Progress
 
 
 async def revise_further(
     attempts: Sequence[Attempt],
     constitution: Constitution,
-    policy: Model,
-    critic: Model,
-    comparator: Model,
-    allows: Allows,
-    on_stage: OnStage | None,
+    models: Models,
+    progress: Progress,
 ) -> None:
     """Rounds two to `settings.revisions` of the attempts that have a revision."""
     for number in range(2, _rounds(attempts) + 1):
         work = [(a, p) for a in still_open(attempts) if (p := _principle(a, constitution, number))]
         if not work:
             return
-        announce(on_stage, f"critique {number}", len(work))
+        progress.stage(f"critique {number}", len(work))
         items = [CritiqueItem(a.prompt, a.chosen, principle) for a, principle in work]
         tokens = work[0][0].settings.critique_tokens
-        found = await critique(critic, items, max_tokens=tokens, verdicts=False)
+        found = await critique(models.critic, items, max_tokens=tokens, verdicts=False)
         said = [(a, p, c) for (a, p), c in zip(work, found, strict=True) if c.reason]
-        announce(on_stage, f"revision of round {number}", len(said))
+        progress.stage(f"revision of round {number}", len(said))
         jobs = [_job(a, p, c, number) for a, p, c in said]
         proposed: list[tuple[Attempt, Principle, str]] = []
         for (attempt, principle, result), filled in zip(
-            said, await fill_frames(policy, jobs), strict=True
+            said, await fill_frames(models.policy, jobs), strict=True
         ):
             attempt.calls[f"round {number}"] = result.keys + filled.keys
             if filled.outcome.kind == "ok" and _better_form(
                 attempt, principle, result, filled.text
             ):
                 proposed.append((attempt, principle, filled.text))
-        for attempt, principle, text in await _preferred(proposed, comparator, allows):
+        for attempt, principle, text in await _preferred(proposed, models):
             attempt.chosen, attempt.also = text, (*attempt.also, principle.id)
 
 
@@ -99,17 +95,17 @@ def _better_form(attempt: Attempt, principle: Principle, found: Critique, text: 
 
 
 async def _preferred(
-    proposed: Sequence[tuple[Attempt, Principle, str]], comparator: Model, allows: Allows
+    proposed: Sequence[tuple[Attempt, Principle, str]], models: Models
 ) -> list[tuple[Attempt, Principle, str]]:
     """Those that a comparison prefers to the earlier revision, or that none may judge."""
-    judged = [row for row in proposed if may_compare(row[0], allows)]
+    judged = [row for row in proposed if may_compare(row[0], models.allows)]
     items = [
         ComparisonItem(attempt.prompt.messages, principle.compare, text, attempt.chosen)
         for attempt, principle, text in judged
     ]
     settings = judged[0][0].settings if judged else None
     found = (
-        await compare(comparator, items, votes=settings.votes, seed=settings.seed)
+        await compare(models.comparator, items, votes=settings.votes, seed=settings.seed)
         if settings
         else []
     )

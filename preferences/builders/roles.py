@@ -1,4 +1,4 @@
-"""Who does what in a build: the models by role, and where comparisons may set labels."""
+"""Who does what in a build: the models by role, and who is told how far it is."""
 
 from __future__ import annotations
 
@@ -17,29 +17,47 @@ def nowhere(failure_mode: str, role: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """The models of a build that not every builder needs.
+class Models:
+    """The models of a build, by what they do.
 
     Attributes:
-        comparator: Says which of two answers is better; None: the critic does.
+        policy: Writes the answers that are trained on.
+        critic: Writes critiques; often the policy itself.
+        comparator: Says which of two answers is better; often the critic.
         teacher: Writes the better side where the builder is `teacher`; None: nobody.
         allows: Where the comparator's calibration lets it set labels.
     """
 
-    comparator: Model | None = None
+    policy: Model
+    critic: Model
+    comparator: Model
     teacher: Model | None = None
     allows: Allows = nowhere
 
 
-ALONE = Cast()
-"""Only a policy and a critic; labels by construction."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Who is told how far a build is.
+
+    Attributes:
+        on_stage: Called with a stage's name and its number of answers before it runs.
+        on_attempts: Called with how many attempts have ended and how many there are, where
+            stages overlap.
+    """
+
+    on_stage: Callable[[str, int], None] | None = None
+    on_attempts: Callable[[int, int], None] | None = None
+
+    def stage(self, name: str, count: int) -> None:
+        """Says that a stage begins."""
+        if self.on_stage is not None:
+            self.on_stage(name, count)
+
+    def attempts(self, ended: int, total: int) -> None:
+        """Says how many attempts have ended."""
+        if self.on_attempts is not None:
+            self.on_attempts(ended, total)
 
 
-OnStage = Callable[[str, int], None]
-"""Called with a stage's name and how many answers it works on."""
-
-
-def announce(on_stage: OnStage | None, name: str, count: int) -> None:
-    """Calls `on_stage` if there is one."""
-    if on_stage is not None:
-        on_stage(name, count)
+SILENT = Progress()
+"""Nobody is told."""

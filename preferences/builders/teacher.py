@@ -14,14 +14,13 @@ from ...critic.frames import FrameJob, fill_frames
 from ...critic.routing import candidates
 from ...errors import ConfigurationError
 from ...llm.message import with_instruction
-from ...llm.request import Model
 from ...prompts.prompt import Prompt
 from ...prompts.template import render
 from ..settings import PairSettings
 from .attempt import Attempt, BuildResult, finish, start, still_open
 from .labelling import label
-from .overlap import OnAttempts, in_groups
-from .roles import ALONE, Cast, OnStage, announce
+from .overlap import in_groups
+from .roles import SILENT, Models, Progress
 from .writing import write_rejected
 
 NAME = "teacher"
@@ -30,25 +29,20 @@ NAME = "teacher"
 async def build(
     prompts: Sequence[Prompt],
     constitution: Constitution,
-    policy: Model,
-    critic: Model,
+    models: Models,
     settings: PairSettings,
     *,
-    cast: Cast = ALONE,
-    on_stage: OnStage | None = None,
-    on_attempts: OnAttempts | None = None,
+    progress: Progress = SILENT,
 ) -> BuildResult:
     """Lets the policy fail and the teacher answer.
 
     Args:
         prompts: At-risk prompts and twins.
         constitution: Principles to route from, and the teacher's rules.
-        policy: Writes the rejected side, as in `critique_revise`.
-        critic: Compares where comparisons may label and the cast has no comparator.
+        models: The policy writes the rejected side, as in `critique_revise`, the teacher the
+            chosen one; the comparator compares where it may label.
         settings: How to build.
-        cast: Must have a teacher.
-        on_stage: Called with a stage's name and its number of answers before it runs.
-        on_attempts: Called as attempts end, where stages overlap.
+        progress: Who is told how far it is.
 
     Returns:
         Pairs in prompt order and the ledger of attempts.
@@ -57,7 +51,7 @@ async def build(
         ConfigurationError: There is no teacher.
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
     """
-    teacher, comparator = cast.teacher, cast.comparator or critic
+    teacher = models.teacher
     if teacher is None:
         fix = "name a stronger model in `teacher`, or take another builder"
         message = "builder teacher needs a teacher"
@@ -65,16 +59,16 @@ async def build(
     attempts = start(prompts, constitution, settings)
 
     async def work(group: list[Attempt]) -> None:
-        await write_rejected(group, constitution, policy, on_stage)
+        await write_rejected(group, constitution, models.policy, progress)
         open_ = still_open(group)
-        announce(on_stage, "teacher", len(open_))
+        progress.stage("teacher", len(open_))
         jobs = [_job(attempt, constitution) for attempt in open_]
         for attempt, filled in zip(open_, await fill_frames(teacher, jobs), strict=True):
             attempt.chosen = attempt.take("teacher", filled)
-        await label(group, constitution, comparator, cast.allows, settings, on_stage=on_stage)
+        await label(group, constitution, models, settings, progress)
 
-    await in_groups(attempts, (policy, teacher, comparator), work, on_attempts=on_attempts)
-    same = teacher.fingerprint == policy.fingerprint
+    await in_groups(attempts, (models.policy, teacher, models.comparator), work, progress)
+    same = teacher.fingerprint == models.policy.fingerprint
     return finish(attempts, NAME, settings, on_policy=same)
 
 

@@ -13,26 +13,26 @@ from ..filters import chosen_reason, copies, opens_with_refusal, same_text
 from ..settings import PairSettings
 from .attempt import Attempt, pick_failing_opening, pick_good_opening
 from .plain_answer import plain_answer_fails, plain_answer_serves, refusal_avoids_failure
-from .roles import OnStage, announce
+from .roles import Progress
 
 
 async def write_rejected(
     attempts: Sequence[Attempt],
     constitution: Constitution,
     policy: Model,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> None:
     """Writes the rejected side: plain where a plain answer fails, elicited elsewhere.
 
     A prompt that should be refused and that the policy refuses by itself does not show
     the failure either; there the draft is elicited in a second pass.
     """
-    announce(on_stage, "draft", len(attempts))
+    progress.stage("draft", len(attempts))
     elicited = [not plain_answer_fails(attempt.prompt) for attempt in attempts]
     await _write_drafts(attempts, elicited, constitution, policy, "draft")
     refused = [a for a, led in zip(attempts, elicited, strict=True) if not led and _holds_back(a)]
     if refused:
-        announce(on_stage, "draft 2", len(refused))
+        progress.stage("draft 2", len(refused))
         await _write_drafts(refused, [True] * len(refused), constitution, policy, "draft/1")
 
 
@@ -63,12 +63,12 @@ async def revise(
     critiques: dict[str, Critique],
     policy: Model,
     settings: PairSettings,
-    on_stage: OnStage | None,
+    progress: Progress,
 ) -> None:
     """Writes the chosen side from draft and critique; again where a filter would object."""
     work = list(attempts)
     for number in range(settings.tries):
-        announce(on_stage, "revision" if not number else f"revision {number + 1}", len(work))
+        progress.stage("revision" if not number else f"revision {number + 1}", len(work))
         step = "revision" if not number else f"revision/{number}"
         jobs = [_job(attempt, critiques[attempt.prompt.id], step) for attempt in work]
         for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from ...critic.calibrate import Calibration, Gate
+from ...critic.calibrate import Calibration
 from ...errors import AnlageError, RunDirectoryError
 from ...llm.request import Model
+from ...llm.run_sync import run_sync
 from ...pipeline.config import RunConfig
 from ...pipeline.inputs import compile_for, training_prompts
 from ...pipeline.models import RunModels
@@ -79,7 +79,7 @@ def measure_run(resolved: Resolved, store: Store) -> Calibration:
     """Claims the run's directory and measures the comparator as the run does."""
     open_run(resolved)
     comparator = _models(resolved, store).get(resolved.calibrated)
-    return asyncio.run(calibrate_for(resolved, comparator, compile_for(resolved)))
+    return run_sync(calibrate_for(resolved, comparator, compile_for(resolved)))
 
 
 def generate_shard(
@@ -119,9 +119,9 @@ def build_shard(
         # Too many failed attempts are for the run to complain of, which sees all of them.
         resolved.pairs(0).model_copy(update={"max_failed_share": 1.0}),
         model_of=model_of,
-        allows=Gate.of(calibration).allows,
+        allows=calibration.allows,
     )
-    asyncio.run(work)
+    run_sync(work)
     return models.calls
 
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from anlage.critic.calibrate import Calibration, calibrate
+from anlage.critic.calibrate import MIN_DECIDED, Calibration, CalibrationRow, calibrate
+from anlage.errors import ConfigurationError
+from anlage.files.write import write_json
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.prompts.prompt import Role
@@ -105,3 +108,46 @@ def test_the_artefact_has_its_fields() -> None:
     assert {"failure_mode", "role", "n", "correct", "accuracy", "low", "high", "abstained"} <= (
         data["rows"][0].keys()
     )
+
+
+def made_row(mode: str, role: str, low: float, decided: int) -> CalibrationRow:
+    return CalibrationRow(mode, role, decided + 2, decided, 1.0, low, 1.0, 2, 0.5)
+
+
+def made(overall: float) -> Calibration:
+    rows = (
+        made_row("sycophancy", "at_risk", 0.6, MIN_DECIDED),
+        made_row("sycophancy", "twin", 0.4, MIN_DECIDED),
+        made_row("overconfidence", "at_risk", 0.6, MIN_DECIDED - 1),
+    )
+    return Calibration("critic", rows, made_row("all", "all", overall, 99), "comparison", "so")
+
+
+def test_it_allows_what_the_calibration_allows_from_memory_and_from_the_file(
+    tmp_path: Path,
+) -> None:
+    found = made(0.7)
+    write_json(tmp_path / "c.json", found.to_json())
+    assert Calibration.load(tmp_path / "c.json") == found
+    for gate in (found, Calibration.load(tmp_path / "c.json")):
+        assert gate.slices == {("sycophancy", "at_risk")}
+        assert gate.allows("sycophancy", "at_risk")
+        assert not gate.allows("sycophancy", "twin")
+        assert not gate.allows("overconfidence", "at_risk")
+
+
+def test_a_critic_that_is_no_better_than_a_coin_over_all_labels_nothing(tmp_path: Path) -> None:
+    write_json(tmp_path / "c.json", made(0.5).to_json())
+    assert made(0.5).slices == Calibration.load(tmp_path / "c.json").slices == frozenset()
+    assert not made(0.5).allows("sycophancy", "at_risk")
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"rows": []}', b"\xff"])
+def test_a_damaged_file_is_a_sentence(tmp_path: Path, content: str | bytes) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigurationError, match=r"c\.json.* no calibration of this version"):
+        Calibration.load(path)
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="No such file"):
+        Calibration.load(path)

@@ -15,7 +15,7 @@ import pytest
 from anlage.cli.app import app
 from anlage.cli.render.critic_report import critic_report_text, kappa_text
 from anlage.critic.calibrate import judge_pairs
-from anlage.critic.compare import Comparison, ComparisonItem, combine, compare, parse_choice
+from anlage.critic.compare import AnswerComparison, ComparisonItem, combine, compare, parse_choice
 from anlage.critic.critic_report import CriticReport, agreement, cohen_kappa, critic_report
 from anlage.errors import NotSupportedError, OutcomeError, PromptError
 from anlage.llm.request import Completion, Outcome, Request, Score
@@ -244,7 +244,7 @@ def test_kappa_by_hand() -> None:
         cohen_kappa(["a"], [])
 
 
-def comparisons(model: ScriptedModel) -> list[Comparison]:
+def comparisons(model: ScriptedModel) -> list[AnswerComparison]:
     judged = asyncio.run(judge_pairs(model, pairs(60), make_constitution()))
     return [comparison for _, comparison in judged]
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 from anlage.evaluation.answer import repeated_share
 from anlage.evaluation.perplexity import Perplexity, held_out_text, measure_perplexity, split_chunks
-from anlage.llm.request import Completion, Request, Score
+from anlage.llm.request import Completion, Model, Request, Score
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-class UniformModel:
+class UniformModel(Model):
     """Gives every word a probability of 1 / choices."""
 
     fingerprint = "uniform"

@@ -10,14 +10,16 @@ from anlage.evaluation.measure import HARM
 from anlage.evaluation.model_evaluation import ModelEvaluation
 from anlage.evaluation.result import Evaluation
 from anlage.llm.message import Message
-from anlage.llm.request import Completion, Outcome, Request, Score
+from anlage.llm.request import Completion, Model, Outcome, Request, Score
 from anlage.prompts.prompt import Prompt, Role
 
 REFUSAL, HELP, NOISE = "No, I refuse.", "Here is how: begin.", "zzz zzz"
 
 
-class SayModel:
+class SayModel(Model):
     """A model whose answer is a function of what was asked."""
+
+    fingerprint = ""
 
     def __init__(self, say: Callable[[str], str], *, likes: str = "good") -> None:
         self.fingerprint = f"say-{likes}"

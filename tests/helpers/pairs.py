@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from anlage.constitution.principle import Constitution, Openings, Principle, Provenance
 from anlage.llm.message import Message
-from anlage.llm.request import Completion, Request, Score
+from anlage.llm.request import Completion, Request, Wrapper
 from anlage.llm.scripted import ScriptedModel
 from anlage.prompts.prompt import Prompt, Role
 
@@ -78,16 +78,14 @@ def make_prompts(twins: int) -> list[Prompt]:
     return [make_prompt(number, role) for number in range(1, twins + 1) for role in roles]
 
 
-class KeyedModel:
+class KeyedModel(Wrapper):
     """A scripted model whose completions carry cache keys, as behind a store."""
 
-    def __init__(self, inner: ScriptedModel) -> None:
-        self.inner = inner
-        self.batches: list[int] = []
+    inner: ScriptedModel
 
-    @property
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint
+    def __init__(self, inner: ScriptedModel) -> None:
+        super().__init__(inner)
+        self.batches: list[int] = []
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         self.batches.append(len(requests))
@@ -96,9 +94,6 @@ class KeyedModel:
             replace(answer, key=request.key(self.fingerprint))
             for request, answer in zip(requests, answers, strict=True)
         ]
-
-    async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
-        return await self.inner.score(texts)
 
 
 def write(request: Request) -> str | None:

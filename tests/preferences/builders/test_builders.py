@@ -11,7 +11,7 @@ from anlage.llm.request import Request
 from anlage.llm.scripted import Script, ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult
 from anlage.preferences.builders.registry import BUILDERS, get_builder
-from anlage.preferences.builders.roles import Cast
+from anlage.preferences.builders.roles import Models
 from anlage.preferences.settings import PairSettings
 from anlage.prompts.prompt import Prompt, Role
 
@@ -46,10 +46,8 @@ def build(
             "max_failed_share": max_failed_share,
         }
     )
-    cast = Cast(teacher=model, allows=lambda *_: builder == "best_of_n")
-    made = get_builder(builder)(
-        prompts or make_prompts(6), make_constitution(), model, model, settings, cast=cast
-    )
+    models = Models(model, model, model, teacher=model, allows=lambda *_: builder == "best_of_n")
+    made = get_builder(builder)(prompts or make_prompts(6), make_constitution(), models, settings)
     return asyncio.run(made)
 
 
@@ -197,7 +195,9 @@ def test_a_revision_that_repeats_the_draft_is_no_op() -> None:
     model = KeyedModel(ScriptedModel(same, name="same"))
     risky = [prompt for prompt in make_prompts(3) if prompt.role == "at_risk"]
     lenient = PairSettings(max_failed_share=1.0)
-    made = get_builder("critique_revise")(risky, make_constitution(free), model, model, lenient)
+    made = get_builder("critique_revise")(
+        risky, make_constitution(free), Models(model, model, model), lenient
+    )
     result = asyncio.run(made)
     assert result.outcomes.by_kind == {"no_op": 3}
     assert len(result.pairs) == 0
@@ -267,7 +267,7 @@ def test_what_a_revision_sees_is_a_setting(context: str) -> None:
     model = KeyedModel(ScriptedModel(write, name="all"))
     chosen = PairSettings.model_validate({"revision_context": context})
     made = get_builder("critique_revise")(
-        make_prompts(3), make_constitution(), model, model, chosen
+        make_prompts(3), make_constitution(), Models(model, model, model), chosen
     )
     asyncio.run(made)
     revisions = [r for r in model.inner.requests if r.prefill.endswith("because") and r.sample == 0]
@@ -283,7 +283,9 @@ def test_errors_and_missing_principles_are_counted_not_lost() -> None:
 
     harm_only = make_constitution(make_principle("no-harm", "harmful_compliance"))
     plain = KeyedModel(ScriptedModel(write, name="all"))
-    made = get_builder("contrast")(make_prompts(2), harm_only, plain, plain, PairSettings())
+    made = get_builder("contrast")(
+        make_prompts(2), harm_only, Models(plain, plain, plain), PairSettings()
+    )
     kinds = asyncio.run(made).outcomes.by_principle["(no principle)"]
     assert kinds == {"filtered": 2}
 

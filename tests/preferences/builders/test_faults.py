@@ -17,7 +17,7 @@ from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.scripted import ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult
 from anlage.preferences.builders.registry import get_builder
-from anlage.preferences.builders.roles import Cast
+from anlage.preferences.builders.roles import Models
 from anlage.preferences.settings import PairSettings
 from anlage.store.store import Store
 
@@ -57,10 +57,8 @@ def build(critic: CachedModel, **changes: object) -> BuildResult:
     made = get_builder("critique_revise")(
         make_prompts(TWINS),
         make_constitution(),
-        policy,
-        critic,
+        Models(policy, critic, critic, allows=lambda mode, role: role == "at_risk"),
         settings,
-        cast=Cast(allows=lambda mode, role: role == "at_risk"),
     )
     return asyncio.run(made)
 

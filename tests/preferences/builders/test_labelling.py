@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from anlage.errors import ConfigurationError, NotSupportedError, OutcomeError
-from anlage.llm.request import Completion, Request, Score
+from anlage.llm.request import Completion, Model, Request, Score
 from anlage.llm.scripted import Script, ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult
 from anlage.preferences.builders.registry import get_builder
-from anlage.preferences.builders.roles import Cast
+from anlage.preferences.builders.roles import Allows, Models, nowhere
 from anlage.preferences.settings import PairSettings
 from pydantic import ValidationError
 
@@ -37,11 +37,9 @@ def judge(worth: Callable[[str], float], *, name: str = "judge") -> ScriptedMode
     return ScriptedModel(scorer=score, name=name)
 
 
-class InWords:
+class InWords(Model):
     """A judge that cannot score and says what `say` says."""
 
-    in_flight = 0
-    batch_size = 32
     fingerprint = "words"
 
     def __init__(self, say: Callable[[Request], str]) -> None:
@@ -57,13 +55,19 @@ class InWords:
 
 
 def build(
-    builder: str, cast: Cast, *, script: Script = write, twins: int = 3, **changes: object
+    builder: str,
+    comparator: Model | None = None,
+    *,
+    teacher: Model | None = None,
+    allows: Allows = nowhere,
+    script: Script = write,
+    twins: int = 3,
+    **changes: object,
 ) -> BuildResult:
     model = KeyedModel(ScriptedModel(script, name="all"))
     settings = PairSettings.model_validate({"builder": builder, "max_failed_share": 1.0, **changes})
-    made = get_builder(builder)(
-        make_prompts(twins), make_constitution(), model, model, settings, cast=cast
-    )
+    models = Models(model, model, comparator or model, teacher, allows)
+    made = get_builder(builder)(make_prompts(twins), make_constitution(), models, settings)
     return asyncio.run(made)
 
 
@@ -72,8 +76,12 @@ def refusing_is_better(text: str) -> float:
 
 
 def test_a_comparison_sets_a_soft_label_where_it_is_allowed_and_nowhere_else() -> None:
-    cast = Cast(judge(refusing_is_better), allows=lambda mode, role: role == "at_risk")
-    pairs = build("critique_revise", cast, share_mirrored=0.0).pairs
+    pairs = build(
+        "critique_revise",
+        judge(refusing_is_better),
+        allows=lambda mode, role: role == "at_risk",
+        share_mirrored=0.0,
+    ).pairs
     risky = [pair for pair in pairs if pair.role == "at_risk"]
     assert len(risky) == 3
     for pair in risky:
@@ -84,8 +92,7 @@ def test_a_comparison_sets_a_soft_label_where_it_is_allowed_and_nowhere_else() -
 
 
 def test_a_revision_that_the_comparison_holds_worse_is_not_learnt_from() -> None:
-    cast = Cast(judge(lambda text: -refusing_is_better(text)), allows=HERE)
-    result = build("critique_revise", cast)
+    result = build("critique_revise", judge(lambda text: -refusing_is_better(text)), allows=HERE)
     assert not [pair for pair in result.pairs if pair.chosen.startswith("I won't")]
     reasons = {a.outcome.reason for a in result.outcomes.attempts if "-r" in a.prompt_id}
     assert reasons == {"the comparison prefers the rejected answer"}
@@ -93,7 +100,7 @@ def test_a_revision_that_the_comparison_holds_worse_is_not_learnt_from() -> None
 
 def test_a_judge_that_goes_by_position_gives_ties() -> None:
     position = ScriptedModel(scorer=lambda _, option: 1.0 if option == " A" else 0.0, name="p")
-    result = build("critique_revise", Cast(position, allows=HERE))
+    result = build("critique_revise", position, allows=HERE)
     assert len(result.pairs) == 0
     assert result.outcomes.by_kind == {"tie": 6}
 
@@ -103,7 +110,7 @@ def test_a_judge_that_goes_by_position_gives_ties() -> None:
     [("I can't judge that.", "critic_refused"), ("Both.", "malformed")],
 )
 def test_a_judge_without_a_choice_has_an_outcome_of_its_own(said: str, kind: str) -> None:
-    result = build("contrast", Cast(InWords(lambda _: said), allows=HERE))
+    result = build("contrast", InWords(lambda _: said), allows=HERE)
     assert result.outcomes.by_kind == {kind: 6}
 
 
@@ -114,7 +121,7 @@ def test_votes_give_a_share_and_are_different_calls() -> None:
         return wrong if request.sample == 0 else right  # one of four votes errs
 
     words = InWords(say)
-    pairs = build("critique_revise", Cast(words, allows=HERE), votes=4).pairs
+    pairs = build("critique_revise", words, allows=HERE, votes=4).pairs
     risky = [pair for pair in pairs if pair.role == "at_risk"]
     assert [pair.p_chosen for pair in risky] == [0.75] * 3
     assert all(
@@ -125,8 +132,12 @@ def test_votes_give_a_share_and_are_different_calls() -> None:
 
 def test_a_certain_word_is_clamped() -> None:
     words = InWords(lambda r: "A" if refusing_is_better(shown(r)[0]) else "B")
-    cast = Cast(words, allows=lambda mode, role: role == "at_risk")
-    pairs = build("critique_revise", cast, label_range=(0.6, 0.8)).pairs
+    pairs = build(
+        "critique_revise",
+        words,
+        allows=lambda mode, role: role == "at_risk",
+        label_range=(0.6, 0.8),
+    ).pairs
     assert {pair.p_chosen for pair in pairs if pair.role == "at_risk"} == {0.8}
 
 
@@ -145,10 +156,13 @@ def test_an_ensemble_takes_the_mean_over_its_principles() -> None:
 
     model = KeyedModel(ScriptedModel(write, name="all"))
     settings = PairSettings.model_validate({"ensemble": 5, "max_failed_share": 1.0})
-    cast = Cast(ScriptedModel(scorer=score, name="s"), allows=lambda mode, role: role == "at_risk")
-    made = get_builder("critique_revise")(
-        make_prompts(2), constitution, model, model, settings, cast=cast
+    models = Models(
+        model,
+        model,
+        ScriptedModel(scorer=score, name="s"),
+        allows=lambda mode, role: role == "at_risk",
     )
+    made = get_builder("critique_revise")(make_prompts(2), constitution, models, settings)
     mean = (1 / (1 + 2.718281828**-3) + 1 / (1 + 2.718281828**-1)) / 2
     found = [pair.p_chosen for pair in asyncio.run(made).pairs if pair.role == "at_risk"]
     assert found == [pytest.approx(mean)] * 2
@@ -165,8 +179,9 @@ def worth_of(text: str) -> float:
 
 
 def test_best_of_n_takes_the_best_against_the_worst() -> None:
-    cast = Cast(judge(worth_of), allows=HERE)
-    result = build("best_of_n", cast, script=answers, candidates=4, share_mirrored=0.0)
+    result = build(
+        "best_of_n", judge(worth_of), allows=HERE, script=answers, candidates=4, share_mirrored=0.0
+    )
     assert len(result.pairs) >= 4
     for pair in result.pairs:
         assert worth_of(pair.chosen) > worth_of(pair.rejected)
@@ -177,7 +192,7 @@ def test_best_of_n_takes_the_best_against_the_worst() -> None:
 
 def test_best_of_n_makes_no_pair_where_the_judge_was_not_measured() -> None:
     with pytest.raises(OutcomeError, match="does not show it better than a coin"):
-        build("best_of_n", Cast(judge(worth_of)), script=answers, max_failed_share=0.5)
+        build("best_of_n", judge(worth_of), script=answers, max_failed_share=0.5)
 
 
 def test_best_of_n_by_construction_is_a_contradiction() -> None:
@@ -194,7 +209,7 @@ def test_a_teacher_writes_the_chosen_side_under_the_rules_and_the_policy_the_oth
         seen.append(request)
         return "The wise thing is to walk away from this and call a friend."
 
-    result = build("teacher", Cast(teacher=ScriptedModel(teach, name="teacher")))
+    result = build("teacher", teacher=ScriptedModel(teach, name="teacher"))
     risky = [pair for pair in result.pairs if pair.role == "at_risk"]
     assert len(risky) == 3
     for pair in risky:
@@ -206,7 +221,7 @@ def test_a_teacher_writes_the_chosen_side_under_the_rules_and_the_policy_the_oth
 
 def test_a_teacher_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="needs a teacher"):
-        build("teacher", Cast())
+        build("teacher")
 
 
 def rounds(request: Request) -> str | None:
@@ -229,10 +244,10 @@ def test_a_later_revision_replaces_an_earlier_one_unless_it_is_held_worse(
     model = KeyedModel(ScriptedModel(rounds, name="all"))
     settings = PairSettings.model_validate({"revisions": 3, "max_failed_share": 1.0})
     town = judge(lambda t: (allowed or 0.0) * ("whole town" in t) + refusing_is_better(t))
-    cast = Cast(town, allows=lambda mode, role: allowed is not None and role == "at_risk")
-    made = get_builder("critique_revise")(
-        make_prompts(2), constitution, model, model, settings, cast=cast
+    models = Models(
+        model, model, town, allows=lambda mode, role: allowed is not None and role == "at_risk"
     )
+    made = get_builder("critique_revise")(make_prompts(2), constitution, models, settings)
     risky = [pair for pair in asyncio.run(made).pairs if pair.role == "at_risk"]
     assert len(risky) == 2
     for pair in risky:
@@ -246,6 +261,6 @@ def test_a_draft_that_is_not_severe_enough_makes_no_pair() -> None:
     def mild(request: Request) -> str | None:
         return " 1" if "On a scale" in request.prefill else write(request)
 
-    result = build("critique_revise", Cast(), script=mild, min_severity=2)
+    result = build("critique_revise", script=mild, min_severity=2)
     assert result.outcomes.by_kind == {"filtered": 6}
-    assert len(build("critique_revise", Cast(), min_severity=2).pairs) > 0
+    assert len(build("critique_revise", min_severity=2).pairs) > 0

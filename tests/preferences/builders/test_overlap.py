@@ -13,11 +13,12 @@ from anlage.llm.budget import Budget, Budgeted, BudgetLimits
 from anlage.llm.cached import CachedModel
 from anlage.llm.message import Message
 from anlage.llm.prices import NO_FEE
-from anlage.llm.request import Completion, Request, Score
+from anlage.llm.request import Completion, Model, Request, Score
 from anlage.llm.scripted import ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult, start
 from anlage.preferences.builders.overlap import groups
 from anlage.preferences.builders.registry import get_builder
+from anlage.preferences.builders.roles import Models
 from anlage.preferences.settings import PairSettings
 from anlage.store.store import Store
 
@@ -26,15 +27,15 @@ from ...helpers.pairs import KeyedModel, make_constitution, make_prompts, write
 SETTINGS = PairSettings.model_validate({"max_failed_share": 1.0})
 
 
-class Served:
+class Served(Model):
     """Answers like `write` behind a chat API: many calls at a time, each with a delay."""
 
-    batch_size = 32
+    fingerprint = "served"
+    in_flight = 8
 
     def __init__(self, delay: float = 0.0, *, in_flight: int = 8, slow: str = "\0") -> None:
         self.in_flight = in_flight
         self.delay, self.slow = delay, slow
-        self.fingerprint = "served"
         self.log: list[tuple[str, str]] = []
         self.asked: list[Request] = []
 
@@ -54,13 +55,10 @@ class Served:
         raise NotSupportedError("served")
 
 
-def build(policy: object, critic: object, twins: int = 4) -> BuildResult:
+def build(policy: Model, critic: Model, twins: int = 4) -> BuildResult:
+    models = Models(policy, critic, critic)
     made = get_builder("critique_revise")(
-        make_prompts(twins),
-        make_constitution(),
-        policy,  # type: ignore[arg-type]
-        critic,  # type: ignore[arg-type]
-        SETTINGS,
+        make_prompts(twins), make_constitution(), models, SETTINGS
     )
     return asyncio.run(made)
 
@@ -88,8 +86,7 @@ def test_overlapping_or_not_the_pairs_are_the_same(tmp_path: Path) -> None:
 
 
 def test_a_local_policy_keeps_its_batches_while_a_server_critiques() -> None:
-    local = KeyedModel(ScriptedModel(write, name="all"))
-    local.batch_size = 4  # type: ignore[attr-defined]
+    local = KeyedModel(ScriptedModel(write, name="all", batch_size=4))
     with Store(":memory:") as store:
         result = build(local, CachedModel(Served(0.005), store))
     assert len(result.pairs) == 8
