@@ -5,14 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import math
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ReferenceMismatchError, RunDirectoryError
+from ..errors import ReferenceMismatchError, RunDirectoryError, TrainingError
 from ..files.write import hash_path, write_json
 from ..trainer.config import TrainConfig
 from .config import RunConfig
@@ -53,7 +52,7 @@ def _unit_stage(config: RunConfig, unit: Unit, name: str) -> Stage:
     return Stage(
         name,
         title,
-        1,
+        1 if is_plain(config) else 2,
         tuple(left),
         lambda config: _settings(config, unit),
         lambda context: _inputs(context, unit),
@@ -98,9 +97,8 @@ def _execute(context: Context, unit: Unit) -> str:
     context.models.release()  # the trainer loads its own copy; do not hold two
     config, run = context.config, context.run.path
     earlier = units_of(config)[: unit.place]
-    stopped = [u.label for u in earlier if read_record(run / u.folder).get("stops_run")]
-    if stopped:
-        return _skip(config, unit, run, f"not trained: a monitor ended training in {stopped[0]}")
+    for before in earlier:
+        _refuse_to_go_on(config, before, read_record(run / before.folder))
     carry = math.prod(float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
     training = train_config(config, unit.layer, carry)
     try:
@@ -114,7 +112,9 @@ def _execute(context: Context, unit: Unit) -> str:
     said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
     if is_plain(config):
         return said
-    return "; ".join([said, *_write_record(context, unit, training, result)])
+    events = _write_record(context, unit, training, result)
+    _refuse_to_go_on(config, unit, read_record(run / unit.folder))
+    return "; ".join([said, *events])
 
 
 def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
@@ -210,19 +210,19 @@ def _write_record(
     return [f"{e['monitor']} at step {e['step']}: {e['action']}" for e in events]
 
 
-def _skip(config: RunConfig, unit: Unit, run: Path, why: str) -> str:
-    """Leaves the weights of the unit before in this one's place."""
-    before, folder = run / units_of(config)[unit.place - 1].folder, run / unit.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    source = weights_in(before)
-    shutil.rmtree(folder / source.name, ignore_errors=True)
-    shutil.copytree(source, folder / source.name)
-    shutil.copy(before / "reference.json", folder / "reference.json")
-    (folder / "metrics.jsonl").write_text("", encoding="utf-8")
-    kind = unit.layer.kind if unit.layer else "dpo"
-    record = {"label": unit.label, "round": unit.round + 1, "kind": kind, "rows": 0, "steps": 0}
-    write_json(folder / RECORD, {**record, "ended": why, "undone": False, "stops_run": True})
-    return why
+def _refuse_to_go_on(config: RunConfig, unit: Unit, record: dict[str, object]) -> None:
+    """Ends the run with an error where a monitor stopped training and layers were to follow."""
+    units = units_of(config)
+    if not record.get("stops_run") or unit.place == len(units) - 1:
+        return
+    monitor = str(record["ended"]).split(":")[0]
+    after = ", ".join(later.label for later in units[unit.place + 1 :])
+    raise TrainingError(
+        f"a monitor stopped the training in {unit.label} ({record['ended']}), so that {after} "
+        f"cannot be trained. If it should have gone on, set conditions.monitors.{monitor} to "
+        "warn and give the run another `name` (its pairs come from the store); if what stopped "
+        f"it is mended, move {unit.folder} away and run again."
+    )
 
 
 def _gather_stage(config: RunConfig) -> Stage:

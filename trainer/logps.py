@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the field's name for it
 
 from .attention import uses_flex
-from .shared_prefix import IGNORED, SharedRows, block_mask, dense_mask, share_prompts
+from .shared_prefix import (
+    IGNORED,
+    SharedRows,
+    block_mask,
+    dense_mask,
+    share_prompts,
+    why_not_shared,
+)
 
 _ROWS_PER_GROUP = 8
 _SCALED = (
@@ -43,11 +50,11 @@ def completion_logps(
     direct = runs_direct(trainer)
     with trainer.accelerator.autocast():
         if trainer.shares_prompts and direct:
-            return _shared_logps(trainer, batch), tokens
+            return _shared_logps(causal_model(trainer), batch, trainer.pairs_per_row), tokens
         if trainer.shares_prompts:
             return _shared_logps_wrapped(trainer, model, batch), tokens
         if direct:
-            return _plain_logps(trainer, batch), tokens
+            return _plain_logps(causal_model(trainer), batch), tokens
         labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
         output = model(
             input_ids=batch["input_ids"],
@@ -59,14 +66,55 @@ def completion_logps(
         return output.log_probs.sum(dim=1), tokens
 
 
-def _plain_logps(trainer: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+def measured_logps(
+    trainer: Any, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same outside a step, under any trainer of transformers, without gradients.
+
+    The prompt is computed once for both answers where the model can, and the output layer
+    sees the answers' positions only, on any one device. One process.
+
+    Args:
+        trainer: The trainer that owns the model; its loss does not matter.
+        batch: As in `completion_logps`, on the model's device.
+    """
+    causal = causal_model(trainer)
+    tokens = batch["completion_mask"][:, 1:].sum(dim=1)  # (N,)
+    with torch.no_grad(), trainer.accelerator.autocast():
+        if not has_plain_head(causal):
+            return _whole_logps(causal, batch), tokens
+        if why_not_shared(causal):
+            return _plain_logps(causal, batch), tokens
+        return _shared_logps(causal, batch, 1), tokens
+
+
+def _whole_logps(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Log-probs through the model's own output layer, whatever it does to logits, (N,)."""
+    ids, scored = batch["input_ids"], batch["completion_mask"][:, 1:].bool()  # (N, T - 1)
+    out = causal(input_ids=ids, attention_mask=batch["attention_mask"], use_cache=False)
+    token_logps = _of_tokens(out.logits[:, :-1][scored], ids[:, 1:][scored])  # (M,)
+    return _per_row(scored, token_logps)
+
+
+def _of_tokens(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-prob of each token under its position's logits, (M, V) and (M,) -> (M,)."""
+    return -F.cross_entropy(logits.float(), ids, reduction="none")
+
+
+def _per_row(scored: torch.Tensor, token_logps: torch.Tensor) -> torch.Tensor:
+    """Sums per row of what was scored, (N, T) and (M,) -> (N,)."""
+    empty = torch.zeros(scored.shape, device=token_logps.device)
+    return empty.masked_scatter(scored, token_logps).sum(dim=1)
+
+
+def _plain_logps(causal: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Log-probs of all rows, in groups of about the same length, (N,)."""
     lengths = batch["attention_mask"].sum(dim=1)
     order = lengths.argsort(stable=True)
     groups = []
     for rows in torch.split(order, _ROWS_PER_GROUP):
         width = int(lengths[rows].max())
-        groups.append(_group_logps(causal_model(trainer), batch, rows, width))
+        groups.append(_group_logps(causal, batch, rows, width))
     return torch.cat(groups)[order.argsort()]
 
 
@@ -80,24 +128,22 @@ def _group_logps(
     hidden = causal.base_model(input_ids=ids, attention_mask=attention, use_cache=False)
     scored = mask[:, 1:].bool()  # (n, t - 1): position i predicts token i + 1
     logits = causal.get_output_embeddings()(hidden.last_hidden_state[:, :-1][scored])  # (M, V)
-    token_logps = -F.cross_entropy(logits.float(), ids[:, 1:][scored], reduction="none")  # (M,)
-    return torch.zeros(scored.shape).masked_scatter(scored, token_logps).sum(dim=1)
+    return _per_row(scored, _of_tokens(logits, ids[:, 1:][scored]))
 
 
-def _shared_logps(trainer: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+def _shared_logps(causal: Any, batch: dict[str, torch.Tensor], pairs_per_row: int) -> torch.Tensor:
     """Log-probs of all 2B answers, in groups of pairs of about the same length, (2B,)."""
-    causal = causal_model(trainer)
     pairs = batch["input_ids"].shape[0] // 2
     lengths = batch["attention_mask"].sum(dim=1)
     order = (lengths[:pairs] + lengths[pairs:]).argsort(stable=True)
-    found = torch.zeros(2 * pairs)
+    found = torch.zeros(2 * pairs, device=order.device)
     for some in torch.split(order, _ROWS_PER_GROUP // 2):
         answers = torch.cat([some, some + pairs])
-        rows = share_prompts(_part(batch, answers), trainer.pairs_per_row)
+        rows = share_prompts(_part(batch, answers), pairs_per_row)
         hidden = causal.base_model(**_inputs(rows, causal)).last_hidden_state
         scored = rows.labels != IGNORED  # (N, S)
         logits = causal.get_output_embeddings()(hidden[scored])  # (M, V)
-        token_logps = -F.cross_entropy(logits.float(), rows.labels[scored], reduction="none")
+        token_logps = _of_tokens(logits, rows.labels[scored])
         found = found.index_add(0, answers[rows.owners[scored]], token_logps)
     return found
 
@@ -136,7 +182,11 @@ def causal_model(trainer: Any) -> Any:
 
 def runs_direct(trainer: Any) -> bool:
     """One CPU process, and an output layer that is nothing but a matrix."""
-    config = trainer.model.config.get_text_config()
-    plain = all(getattr(config, name, None) in (None, 1.0) for name in _SCALED)
     one = trainer.accelerator.num_processes == 1 and trainer.accelerator.device.type == "cpu"
-    return bool(plain and one)
+    return bool(one and has_plain_head(trainer.model))
+
+
+def has_plain_head(model: Any) -> bool:
+    """Whether the output layer is nothing but a matrix: logits are not scaled or capped."""
+    config = model.config.get_text_config()
+    return all(getattr(config, name, None) in (None, 1.0) for name in _SCALED)

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import Trainer
 
 from ..errors import NotSupportedError
 from ..prompts.lesson import Lesson
-from .assembly import Start, adapter_config, keep_adapter_narrow, load_start, trainer_arguments
-from .checkpoint import latest_complete, seal
-from .claim import claim
-from .conditions.fit import fit, make_watch, train_briefly
-from .conditions.plan import WatchPlan, replay_sample
+from .assembly import Start, adapter_config, keep_adapter_narrow, trainer_arguments
+from .checkpoint import seal
+from .checks.model_fit import ensure_padding
+from .conditions.plan import WatchPlan
 from .config import TrainConfig
-from .guards import check_finite, memory_advice, quiet, threads
-from .journal import TrainingJournal, shown
-from .origin import Origin, load_weights, reference_of
+from .guards import check_finite
+from .origin import Origin
 from .processes import launched
-from .reference import pin_reference, reference_fingerprint
-from .result import FILE as RESULT_FILE
 from .result import TrainedModel
-from .rows import Rows, hash_lessons, lesson_rows
-from .saving import save_weights
-from .schedule import plan_steps
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One training: what it works with."""
-
-    start: Start
-    rows: Rows
-    config: TrainConfig
-    folder: Path
-    report: Callable[[str, int, int], None]
-    origin: Origin | None
+from .rows import Rows, hash_lessons, lesson_rows, positions_of
+from .session import Job, run_session
 
 
 def train_lessons(
@@ -76,76 +57,44 @@ def train_lessons(
         ReferenceMismatchError: `output` was begun with another model.
         RunDirectoryError: `output` was begun with other lessons or another config.
     """
-    config = config or TrainConfig()
-    folder, started = Path(output), time.perf_counter()
     if launched() > 1:
         raise NotSupportedError("supervised layers train in one process, without a launcher.")
-    with memory_advice(config), quiet(), threads(config.threads), shown(on_progress) as report:
-        start = load_start(model, config)
-        rows = lesson_rows(lessons, start.tokenizer, config.max_length)
-        plan_steps(len(rows.rows), config)
-        base = reference_fingerprint(start.model, start.tokenizer)
-        fingerprint = reference_of(base, origin)
-        pin_reference(folder, fingerprint, start.base, origin.reference if origin else "")
-        claim(folder, config, hash_lessons(lessons), 1, origin)
-        job = _Job(start, rows, config, folder, report, origin)
-        if not (folder / RESULT_FILE).exists():
-            steps, seconds = _run(job, watch)
-            TrainedModel(
-                path=folder / config.leaves,
-                method=config.method,
-                base=start.base,
-                reference=fingerprint,
-                metrics=folder / "metrics.jsonl",
-                seconds=time.perf_counter() - started,
-                steps=steps,
-                pairs=len(rows.rows),
-                too_long=rows.too_long,
-                training_seconds=seconds,
-                layout="whole lessons, one a row",
-            ).save(folder)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return TrainedModel.read(folder)
-
-
-def _run(job: _Job, plan: WatchPlan | None) -> tuple[int, float]:
-    """Trains and saves the weights; steps taken and seconds."""
-    rows, config, folder, origin = job.rows.rows, job.config, job.folder, job.origin
-    checkpoints = folder / "checkpoints"
-    trainer = _make_trainer(job.start, rows, config, checkpoints)
-    moved = origin is not None and origin.reference == "previous"
-    if origin is not None and moved:
-        load_weights(trainer.model, origin.weights)
-    watch = None
-    if plan is not None:
-        steps = plan_steps(len(rows), config)
-        watch = make_watch(plan, trainer, job.start.tokenizer, folder, steps)
-    if origin is not None and not moved:
-        load_weights(trainer.model, origin.weights)
-    if watch is not None:
-        watch.begin()
-    last = latest_complete(checkpoints)
-    journal = TrainingJournal(
-        folder / "metrics.jsonl",
-        last[1] if last else 0,
-        lambda done, total: job.report("training", done, total),
+    return run_session(
+        _Lessons(),
+        lessons,
+        model=model,
+        config=config or TrainConfig(),
+        output=output,
+        on_progress=on_progress,
+        origin=origin,
+        watch=watch,
     )
-    began = time.perf_counter()
-    fit(trainer, journal, checkpoints, watch, lambda modes: _replay(job, plan, trainer, modes))
-    seconds = time.perf_counter() - began
-    save_weights(trainer, job.start.tokenizer, folder / config.leaves)
-    return int(trainer.state.global_step), seconds
 
 
-def _replay(job: _Job, plan: WatchPlan | None, trainer: Any, modes: Sequence[str]) -> None:
-    """Trains on earlier lessons of some failure modes."""
-    from datasets import Dataset
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """How lessons are trained on."""
 
-    assert plan is not None
-    lessons = replay_sample(plan.pool, modes, plan.settings.replay_rows, job.config.seed)
-    rows = lesson_rows(lessons, job.start.tokenizer, job.config.max_length).rows
-    rate = job.config.learning_rate * plan.settings.rate_factor
-    train_briefly(trainer, Dataset.from_list(list(rows)), rate)
+    refers: ClassVar[bool] = False
+
+    def tokenize(self, data: Sequence[Lesson], start: Start, max_length: int) -> Rows:
+        return lesson_rows(data, start.tokenizer, max_length, positions_of(start.model.config))
+
+    def hash(self, data: Sequence[Lesson]) -> str:
+        return hash_lessons(data)
+
+    def make_trainer(
+        self, start: Start, rows: Sequence[dict[str, Any]], config: TrainConfig, folder: Path
+    ) -> Any:
+        return _make_trainer(start, rows, config, folder)
+
+    def layout(self, job: Job, trainer: Any) -> str:
+        return "whole lessons, one a row"
+
+    def complete(
+        self, job: Job, trainer: Any, rows: Sequence[dict[str, Any]], *, as_it_stands: bool
+    ) -> list[dict[str, Any]]:
+        return list(rows)
 
 
 class LessonTrainer(Trainer):
@@ -179,10 +128,13 @@ def _make_trainer(
     from transformers import DataCollatorForSeq2Seq, TrainingArguments, set_seed
     from transformers.trainer_callback import PrinterCallback
 
-    if start.tokenizer.pad_token is None:
-        start.tokenizer.pad_token = start.tokenizer.eos_token
+    ensure_padding(start.tokenizer, start.model)
     set_seed(config.seed)
-    model = get_peft_model(start.model, adapter_config(config)) if config.adapts else start.model
+    model = (
+        get_peft_model(start.model, adapter_config(config, start.model))
+        if config.adapts
+        else start.model
+    )
     trainer = LessonTrainer(
         model=model,
         args=TrainingArguments(**trainer_arguments(config, folder)),

@@ -159,7 +159,7 @@ def test_killed_between_the_last_step_and_the_result(
         raise RuntimeError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("anlage.trainer.train._save_result", die)
+        patch.setattr("anlage.trainer.session._save_result", die)
         with pytest.raises(RuntimeError, match="killed here"):
             train(pairs, model=model, config=tiny_config(), output=tmp_path, on_progress=quietly)
     before = weights(tmp_path)
