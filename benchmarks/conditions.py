@@ -26,9 +26,9 @@ from typing import Any
 from anlage.preferences.pair import Pair
 from anlage.prompts.lesson import Lesson
 from anlage.stats.intervals import Rate
-from anlage.tests.helpers_conditions import flipped, labelled_pairs
-from anlage.tests.helpers_tiny_model import make_tiny_model
-from anlage.tests.helpers_training import REFUSE, make_pair, tiny_config
+from anlage.tests.helpers.conditions import flipped, labelled_pairs
+from anlage.tests.helpers.tiny_model import make_tiny_model
+from anlage.tests.helpers.training import REFUSE, make_pair, tiny_config
 from anlage.trainer.conditions.check import Check
 from anlage.trainer.conditions.journal import read_checks, read_log
 from anlage.trainer.conditions.plan import WatchPlan

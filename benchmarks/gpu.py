@@ -107,12 +107,14 @@ def make_model(size: str) -> Any:
     torch.manual_seed(0)
     with torch.device(DEVICE):
         model = transformers.Qwen2ForCausalLM(config)
-    return model.to(torch.bfloat16)
+    moved: Any = model
+    return moved.to(torch.bfloat16)
 
 
 def make_tokenizer(words: int) -> Any:
     inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(words)}, unk_token="w3"))
-    return transformers.PreTrainedTokenizerFast(
+    make: Any = transformers.PreTrainedTokenizerFast  # untyped
+    return make(
         tokenizer_object=inner,
         pad_token="w0",
         bos_token="w1",
@@ -273,7 +275,8 @@ def generation(size: str, prompts: int, tokens: int) -> list[dict[str, Any]]:
     words = SIZES[size]["words"]
     tokenizer = make_tokenizer(words)
     ids = [row["prompt_ids"][:128] for row in make_rows(prompts, words)]
-    settings = transformers.GenerationConfig(
+    make: Any = transformers.GenerationConfig  # untyped
+    settings = make(
         max_new_tokens=tokens,
         min_new_tokens=tokens,
         do_sample=False,

@@ -80,6 +80,8 @@ def note_failure(run: Path, reason: str) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         (run / "manifest.json").write_text(json.dumps({"stages": {}, "status": {}}))
         manifest = Manifest(run)
+    if manifest.status.get("state") == "finished":
+        return  # such as by another process, which this one found at work
     if manifest.status.get("state") in ("failed", "stopped") and not reason.startswith("killed"):
         return  # it has said so in its own words
     manifest.set_status("failed", reason)

@@ -16,7 +16,7 @@ from ..prompts.prompt import Prompt
 from ..trainer.checks.memory_need import MemoryNeed, available_memory, memory_need, read_shape
 from ..trainer.checks.preflight import preflight
 from ..trainer.config import TrainConfig
-from ..trainer.rows import lesson_rows, tokenize
+from ..trainer.rows import lesson_rows, positions_of, tokenize
 from ..trainer.schedule import (
     LEAST_TRAVEL,
     WARMUP_ADVICE,
@@ -90,7 +90,7 @@ def diagnose(resolved: Resolved, folder: Path | None = None) -> Diagnosis:
     except ModelNotFoundError as error:
         problem = Problem("T011", "error", "model", 0, str(error))
         return Diagnosis((problem,), len(pairs), built, (), None)
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(model), trust_remote_code=False)
     problems = preflight(
@@ -99,6 +99,7 @@ def diagnose(resolved: Resolved, folder: Path | None = None) -> Diagnosis:
         training,
         evaluation=evaluation,
         stops=_stops(model),
+        positions=positions_of(AutoConfig.from_pretrained(str(model), trust_remote_code=False)),
         real_answers=built,
     )
     problems += layer_problems(resolved, pairs, tokenizer, built=built)

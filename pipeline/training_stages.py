@@ -5,14 +5,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import math
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ReferenceMismatchError, RunDirectoryError
+from ..errors import ReferenceMismatchError, RunDirectoryError, TrainingError
 from ..files.write import hash_path, write_json
 from ..trainer.config import TrainConfig
 from .gather import GATHERED, gather, last_weights
@@ -56,6 +55,7 @@ class UnitStage(Stage):
         left = [f"{unit.folder}/{file}" for file in (leaves, "metrics.jsonl", "reference.json")]
         if not resolved.is_plain:
             left.append(f"{unit.folder}/{RECORD}")
+        self.version = 1 if resolved.is_plain else 2
         self.unit = unit
         self.name = name
         self.title = f"training {unit.label}".strip()
@@ -85,17 +85,15 @@ class UnitStage(Stage):
         return inputs
 
     def execute(self, context: Context) -> str:
-        """Trains, unless a monitor of an earlier unit ended the training of the run."""
+        """Trains, and ends the run loudly where a monitor stopped and layers were to follow."""
         from ..trainer.processes import Processes
 
         Processes().from_main(lambda: True)  # those of a launcher wait for it: `together`
         context.models.release()  # the trainer loads its own copy; do not hold two
         resolved, run, unit = context.resolved, context.run.path, self.unit
         earlier = units_of(resolved)[: unit.place]
-        stopped = [u.label for u in earlier if read_record(run / u.folder).get("stops_run")]
-        if stopped:
-            why = f"not trained: a monitor ended training in {stopped[0]}"
-            return _skip(resolved, unit, run, why)
+        for before in earlier:
+            _refuse_to_go_on(resolved, before, read_record(run / before.folder))
         carries = (float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
         training = resolved.training(unit.layer, math.prod(carries))
         try:
@@ -109,7 +107,9 @@ class UnitStage(Stage):
         said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
         if resolved.is_plain:
             return said
-        return "; ".join([said, *_write_record(context, unit, training, result)])
+        events = _write_record(context, unit, training, result)
+        _refuse_to_go_on(resolved, unit, read_record(run / unit.folder))
+        return "; ".join([said, *events])
 
 
 class GatherStage(Stage):
@@ -236,19 +236,19 @@ def _write_record(
     return [f"{e['monitor']} at step {e['step']}: {e['action']}" for e in events]
 
 
-def _skip(resolved: Resolved, unit: Unit, run: Path, why: str) -> str:
-    """Leaves the weights of the unit before in this one's place."""
-    before, folder = run / units_of(resolved)[unit.place - 1].folder, run / unit.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    source = weights_in(before)
-    shutil.rmtree(folder / source.name, ignore_errors=True)
-    shutil.copytree(source, folder / source.name)
-    shutil.copy(before / "reference.json", folder / "reference.json")
-    (folder / "metrics.jsonl").write_text("", encoding="utf-8")
-    kind = unit.layer.kind if unit.layer else "dpo"
-    record = {"label": unit.label, "round": unit.round + 1, "kind": kind, "rows": 0, "steps": 0}
-    write_json(folder / RECORD, {**record, "ended": why, "undone": False, "stops_run": True})
-    return why
+def _refuse_to_go_on(resolved: Resolved, unit: Unit, record: dict[str, object]) -> None:
+    """Ends the run with an error where a monitor stopped training and layers were to follow."""
+    units = units_of(resolved)
+    if not record.get("stops_run") or unit.place == len(units) - 1:
+        return
+    monitor = str(record["ended"]).split(":")[0]
+    after = ", ".join(later.label for later in units[unit.place + 1 :])
+    raise TrainingError(
+        f"a monitor stopped the training in {unit.label} ({record['ended']}), so that {after} "
+        f"cannot be trained. If it should have gone on, set conditions.monitors.{monitor} to "
+        "warn and give the run another `name` (its pairs come from the store); if what stopped "
+        f"it is mended, move {unit.folder} away and run again."
+    )
 
 
 def round_weights(resolved: Resolved, run: Path) -> dict[str, Path]:

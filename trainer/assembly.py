@@ -13,6 +13,7 @@ import torch
 from ..errors import ModelNotFoundError, NotSupportedError
 from ..llm.local.embedded import resolve_model
 from ..llm.local.loading import best_dtype
+from .checks.model_fit import ensure_padding, fused_layers, silence_dropout
 from .config import TrainConfig
 from .processes import on_cpu
 from .quantised import quantised
@@ -93,8 +94,8 @@ def make_trainer(
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
 
-    if start.tokenizer.pad_token is None:
-        start.tokenizer.pad_token = start.tokenizer.eos_token
+    ensure_padding(start.tokenizer, start.model)
+    silence_dropout(start.model)
     with _no_second_model():
         trainer = SoftDPOTrainer(
             model=start.model,
@@ -102,7 +103,7 @@ def make_trainer(
             data_collator=SoftPairCollator(start.tokenizer.pad_token_id),
             train_dataset=Dataset.from_list(list(rows)),
             processing_class=start.tokenizer,
-            peft_config=adapter_config(config) if config.adapts else None,
+            peft_config=adapter_config(config, start.model) if config.adapts else None,
         )
     trainer.soft_loss = config.soft_loss
     trainer.remove_callback(PrinterCallback)
@@ -138,16 +139,33 @@ def _no_second_model() -> Iterator[None]:
         module.create_model_from_path = before
 
 
-def adapter_config(config: TrainConfig) -> Any:
-    """PEFT's config of the adapter that is trained."""
+def adapter_config(config: TrainConfig, model: Any) -> Any:
+    """PEFT's config of the adapter that is trained.
+
+    Args:
+        config: The training's config.
+        model: The base. Layers of it that cannot carry an adapter are left out.
+
+    Raises:
+        NotSupportedError: The config names such a layer.
+    """
     from peft import LoraConfig
 
     targets = config.target_modules
+    never = fused_layers(model)
+    named = sorted(set(targets) & set(never))
+    if named:
+        raise NotSupportedError(
+            f"target_modules names {', '.join(named)}, whose weights a {model.config.model_type} "
+            "model multiplies in a kernel of its own, past any adapter; leave them out, or use "
+            "all-linear, which does."
+        )
     return LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules="all-linear" if targets == ("all-linear",) else list(targets),
+        exclude_modules=list(never) or None,
         task_type="CAUSAL_LM",
     )
 
@@ -159,7 +177,7 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
         "beta": config.beta,
         "max_length": None,  # rows are measured beforehand and never cut
         "precompute_ref_log_probs": True,
-        "disable_dropout": config.dropout == 0,
+        "disable_dropout": False,  # the base's is off already, the adapter's is asked for
     }
     shared = trainer_arguments(config, folder)
     return DPOConfig(**shared, **own, **loss_arguments(config.sft_weight, config.loss))

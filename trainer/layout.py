@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..errors import NotSupportedError
 from .attention import use_attention, use_flex, why_not_flex
 from .logps import causal_model, completion_logps
 from .processes import Processes
@@ -61,6 +62,51 @@ def choose_layout(
     return f"prompts shared{packed}" + (f", SDPA ({without})" if on_gpu else "")
 
 
+def refuse_noise(trainer: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Tries whether a training pass gives the log-probs of a measuring one.
+
+    The reference is measured without dropout or other noise. If the policy had some left
+    on, the margin would not be 0 before the first step, and every step would train on it.
+
+    Args:
+        trainer: The trainer, its adapter still fresh and without dropout.
+        rows: Tokenized pairs.
+
+    Raises:
+        NotSupportedError: They differ by more than rounding.
+    """
+    batch = _few(trainer, rows)
+    was_training = trainer.model.training
+    found = []
+    device = trainer.accelerator.device
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            for mode in (False, True):
+                trainer.model.train(mode)
+                logps, tokens = completion_logps(trainer, trainer.model, batch)
+                found.append(logps / tokens)
+    finally:
+        trainer.model.train(was_training)
+    if not found[0].isfinite().all():
+        return  # not noise: the reference pass says it of such weights
+    worst = float((found[0] - found[1]).abs().max())
+    if not worst <= largest_allowed(next(trainer.model.parameters()).dtype):
+        name = type(causal_model(trainer)).__name__
+        raise NotSupportedError(
+            f"{name} gives other log-probabilities while it trains ({worst:.2g} nats per token "
+            "away from those it gives when measured), so its own code adds noise, such as dropout "
+            "that cannot be switched off from outside. Set the dropout rates in its config.json to "
+            "0, or train another model."
+        )
+
+
+def _few(trainer: Any, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """A batch of the first rows. Before training the model may not be on the GPU yet."""
+    weights = next(trainer.model.parameters())
+    some = [{**row, "ref_chosen_logps": 0.0, "ref_rejected_logps": 0.0} for row in rows[:_TRIED]]
+    return {name: value.to(weights.device) for name, value in trainer.data_collator(some).items()}
+
+
 def _difference(
     trainer: Any, rows: Sequence[dict[str, Any]], group: Processes, *, backward: bool = False
 ) -> str:
@@ -71,10 +117,8 @@ def _difference(
 
 
 def _tried(trainer: Any, rows: Sequence[dict[str, Any]], backward: bool) -> str:
-    # Before training starts the model is whole and not yet wrapped, maybe not on the GPU.
     weights = next(trainer.model.parameters())
-    some = [{**row, "ref_chosen_logps": 0.0, "ref_rejected_logps": 0.0} for row in rows[:_TRIED]]
-    batch = {name: value.to(weights.device) for name, value in trainer.data_collator(some).items()}
+    batch = _few(trainer, rows)
     was_training = trainer.model.training
     trainer.model.eval()
     try:

@@ -70,19 +70,42 @@ def hash_pairs(pairs: Sequence[Pair]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def tokenize(pairs: Sequence[Pair], tokenizer: Any, max_length: int) -> Rows:
+def positions_of(config: Any) -> int | None:
+    """Tokens a model has positions for, from its config; None where it sets no limit."""
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _limit(max_length: int, positions: int | None) -> tuple[int, str]:
+    """The fewer of both, and how a message names it."""
+    if positions is not None and positions < max_length:
+        return positions, f"the {positions} positions of the model"
+    return max_length, f"max_length = {max_length} tokens"
+
+
+def tokenize(
+    pairs: Sequence[Pair], tokenizer: Any, max_length: int, positions: int | None = None
+) -> Rows:
     """Renders and tokenizes every pair.
 
     The prompt is rendered as for generation. The answer is tokenized by itself, as
     the model would write it, and ends with the end-of-turn token, which is trained;
     what a template puts after that token is not.
 
+    Args:
+        pairs: Pairs.
+        tokenizer: The model's.
+        max_length: Tokens of prompt and answer; longer pairs are left out and counted.
+        positions: Tokens the model has positions for (`positions_of`), a limit of the same
+            kind; None for none.
+
     Raises:
         TrainingError: The template renders the prompt differently once an answer
-            follows, or every pair is longer than `max_length`.
+            follows, or every pair is longer than `max_length` or the model's positions.
     """
     rows = []
     longest = 0
+    limit, named = _limit(max_length, positions)
     for number, pair in enumerate(pairs):
         prompt = render_chat(tokenizer, pair.prompt)
         row: dict[str, Any] = {
@@ -95,12 +118,13 @@ def tokenize(pairs: Sequence[Pair], tokenizer: Any, max_length: int) -> Rows:
         }
         length = len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
         longest = max(longest, length)
-        if length <= max_length:
+        if length <= limit:
             rows.append(row)
     if not rows:
+        way = "raise max_length" if limit == max_length else "use a model with more"
         raise TrainingError(
-            f"all {len(pairs)} pairs are longer than max_length = {max_length} tokens; raise "
-            f"max_length (the longest has {longest}) or make answers shorter."
+            f"all {len(pairs)} pairs are longer than {named}; {way} (the longest has "
+            f"{longest}) or make answers shorter."
         )
     return Rows(tuple(rows), too_long=len(pairs) - len(rows))
 
@@ -124,7 +148,9 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def lesson_rows(lessons: Sequence[Lesson], tokenizer: Any, max_length: int) -> Rows:
+def lesson_rows(
+    lessons: Sequence[Lesson], tokenizer: Any, max_length: int, positions: int | None = None
+) -> Rows:
     """Tokenizes every lesson into one row of its own; none is cut, joined or split.
 
     The end token is always the last one trained, also where it is the padding token.
@@ -134,6 +160,7 @@ def lesson_rows(lessons: Sequence[Lesson], tokenizer: Any, max_length: int) -> R
         lessons: Lessons.
         tokenizer: The model's.
         max_length: Tokens of prompt and text; longer lessons are left out and counted.
+        positions: As in `tokenize`.
 
     Returns:
         `input_ids` and `labels` (-100 where the loss does not look).
@@ -143,16 +170,18 @@ def lesson_rows(lessons: Sequence[Lesson], tokenizer: Any, max_length: int) -> R
     """
     rows = []
     longest = 0
+    limit, named = _limit(max_length, positions)
     for lesson in lessons:
         asked = _ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
         said = [*_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
         longest = max(longest, len(asked) + len(said))
-        if len(asked) + len(said) <= max_length:
+        if len(asked) + len(said) <= limit:
             rows.append({"input_ids": asked + said, "labels": [-100] * len(asked) + said})
     if not rows:
+        way = "raise max_length" if limit == max_length else "use a model with more"
         raise TrainingError(
-            f"all {len(lessons)} lessons are longer than max_length = {max_length} tokens (the "
-            f"longest has {longest}); a lesson is never cut, so raise max_length."
+            f"all {len(lessons)} lessons are longer than {named} (the longest has {longest}); "
+            f"a lesson is never cut, so {way}."
         )
     return Rows(tuple(rows), too_long=len(lessons) - len(rows))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -63,9 +65,51 @@ def _steps(pairs: int, config: TrainConfig, processes: int) -> int:
     return min(steps, config.max_steps) if config.max_steps else steps
 
 
+_UP = 0.1
+"""Share of the highest rate from which on a rate is not near zero."""
+
 LEAST_TRAVEL = {"lora": 4e-3, "qlora": 4e-3, "full": 2e-5}
 """Sum of the rates of all steps: about the farthest AdamW moves one weight. LoRA at 1.4e-3
 left SmolLM2-135M as it was; 2.4e-2 moved it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatePlan:
+    """The planned learning rate of every step: what monitors judge a step against.
+
+    Attributes:
+        rates: Of each step, the first one at place 0.
+        least_travel: Sum of the rates below which nothing changes (`LEAST_TRAVEL`).
+    """
+
+    rates: Sequence[float]
+    least_travel: float
+
+    @classmethod
+    def of(cls, steps: int, config: TrainConfig) -> RatePlan:
+        """The plan of a whole training."""
+        return cls(tuple(learning_rates(steps, config)), LEAST_TRAVEL[config.method])
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return len(self.rates)
+
+    def is_up(self, step: int) -> bool:
+        """Whether the plan has the rate of a step (1-based) above a tenth of the highest.
+
+        A warm-up begins, and a cosine or linear schedule ends, below: there weights may stand.
+        """
+        return self.rates[step - 1] >= _UP * max(self.rates)
+
+    def is_up_between(self, first: int, last: int) -> bool:
+        """Whether the rate's mean over the steps after `first` and up to `last` is as high."""
+        some = self.rates[first:last]
+        return bool(some) and sum(some) / len(some) >= _UP * max(self.rates)
+
+    def is_hopeless(self, least_step: float) -> bool:
+        """Whether no step is planned to move a weight by `least_step`, nor all of them enough."""
+        return max(self.rates) < least_step and sum(self.rates) < self.least_travel / 100
 
 
 def learning_rates(steps: int, config: TrainConfig) -> list[float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .assembly import Start, load_start
 from .checkpoint import latest_complete
+from .checks.model_fit import check_ids
 from .claim import claim
 from .conditions.fit import fit, make_watch, train_briefly
 from .conditions.plan import WatchPlan, replay_sample
@@ -25,7 +26,7 @@ from .result import FILE as RESULT_FILE
 from .result import TrainedModel
 from .rows import Rows
 from .saving import save_weights
-from .schedule import plan_steps
+from .schedule import RatePlan, plan_steps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,8 +65,8 @@ class Recipe(Protocol):
     refers: ClassVar[bool]
     """Whether the loss compares with a reference, so that each row needs its log-probs."""
 
-    def tokenize(self, data: Sequence[Any], tokenizer: Any, max_length: int) -> Rows:
-        """Data -> rows of token ids."""
+    def tokenize(self, data: Sequence[Any], start: Start, max_length: int) -> Rows:
+        """Data -> rows of token ids that the model has positions for."""
 
     def hash(self, data: Sequence[Any]) -> str:
         """SHA-256 (hex) over everything of the data that reaches the loss."""
@@ -121,7 +122,8 @@ def run_session(
     told = on_progress if group.is_main else _silent
     with memory_advice(config), quiet(), threads(config.threads), shown(told) as report:
         start = group.main_first(lambda: load_start(model, config))
-        rows = recipe.tokenize(data, start.tokenizer, config.max_length)
+        rows = recipe.tokenize(data, start, config.max_length)
+        check_ids(rows.rows, start.model)
         plan_steps(len(rows.rows), config, group.count)
         fingerprint = reference_of(reference_fingerprint(start.model, start.tokenizer), origin)
         if group.is_main:
@@ -159,6 +161,9 @@ def _run(recipe: Recipe, job: Job, plan: WatchPlan | None) -> _Done:
     rows, config, folder, origin = job.rows.rows, job.config, job.folder, job.origin
     checkpoints = folder / "checkpoints"
     trainer = recipe.make_trainer(job.start, rows, config, checkpoints)
+    steps = plan_steps(len(rows), config, job.group.count)
+    if config.max_steps:  # at most: transformers would go on beyond the epochs
+        trainer.args.max_steps = steps
     layout = recipe.layout(job, trainer)
     began = time.perf_counter()
     moved = origin is not None and origin.reference == "previous"
@@ -168,9 +173,9 @@ def _run(recipe: Recipe, job: Job, plan: WatchPlan | None) -> _Done:
     trainer.train_dataset = Dataset.from_list(complete)
     watch = None
     if plan is not None:
-        steps = plan_steps(len(rows), config, job.group.count)
         pairs = complete if recipe.refers else ()
-        watch = make_watch(plan, trainer, job.start.tokenizer, folder, steps, pairs)
+        rates = RatePlan.of(steps, config)
+        watch = make_watch(plan, trainer, job.start.tokenizer, folder, rates, pairs)
     if origin is not None and not moved:
         load_weights(trainer.model, origin.weights)
     if watch is not None:
@@ -199,7 +204,7 @@ def _replayer(
 
     def replay(modes: Sequence[str]) -> None:
         data = replay_sample(plan.pool, modes, plan.settings.replay_rows, job.config.seed)
-        rows = recipe.tokenize(data, job.start.tokenizer, job.config.max_length).rows
+        rows = recipe.tokenize(data, job.start, job.config.max_length).rows
         held_to = as_reference(trainer.model, job.origin, job.start.base)
         with held_to if recipe.refers else nullcontext():
             complete = recipe.complete(job, trainer, rows, as_it_stands=True)

@@ -13,13 +13,14 @@ from ..errors import NotSupportedError
 from ..prompts.lesson import Lesson
 from .assembly import Start, adapter_config, keep_adapter_narrow, trainer_arguments
 from .checkpoint import seal
+from .checks.model_fit import ensure_padding
 from .conditions.plan import WatchPlan
 from .config import TrainConfig
 from .guards import check_finite
 from .origin import Origin
 from .processes import launched
 from .result import TrainedModel
-from .rows import Rows, hash_lessons, lesson_rows
+from .rows import Rows, hash_lessons, lesson_rows, positions_of
 from .session import Job, run_session
 
 
@@ -76,8 +77,8 @@ class _Lessons:
 
     refers: ClassVar[bool] = False
 
-    def tokenize(self, data: Sequence[Lesson], tokenizer: Any, max_length: int) -> Rows:
-        return lesson_rows(data, tokenizer, max_length)
+    def tokenize(self, data: Sequence[Lesson], start: Start, max_length: int) -> Rows:
+        return lesson_rows(data, start.tokenizer, max_length, positions_of(start.model.config))
 
     def hash(self, data: Sequence[Lesson]) -> str:
         return hash_lessons(data)
@@ -127,10 +128,13 @@ def _make_trainer(
     from transformers import DataCollatorForSeq2Seq, TrainingArguments, set_seed
     from transformers.trainer_callback import PrinterCallback
 
-    if start.tokenizer.pad_token is None:
-        start.tokenizer.pad_token = start.tokenizer.eos_token
+    ensure_padding(start.tokenizer, start.model)
     set_seed(config.seed)
-    model = get_peft_model(start.model, adapter_config(config)) if config.adapts else start.model
+    model = (
+        get_peft_model(start.model, adapter_config(config, start.model))
+        if config.adapts
+        else start.model
+    )
     trainer = LessonTrainer(
         model=model,
         args=TrainingArguments(**trainer_arguments(config, folder)),

@@ -11,14 +11,15 @@ from ..errors import NotSupportedError
 from ..preferences.pair import Pair
 from ..store.store import Store
 from .assembly import Start, make_trainer
+from .checks.preflight import refuse_contradictions
 from .conditions.plan import WatchPlan
 from .config import TrainConfig
-from .layout import choose_layout
+from .layout import choose_layout, refuse_noise
 from .origin import Origin
 from .processes import launched
 from .reference import attach_reference_logps
 from .result import TrainedModel
-from .rows import Rows, hash_pairs, load_pairs, tokenize
+from .rows import Rows, hash_pairs, load_pairs, positions_of, tokenize
 from .schedule import plan_steps
 from .session import Job, run_session
 
@@ -73,7 +74,8 @@ def train(
 
     Raises:
         PairError: The pairs cannot be read.
-        TrainingError: No pairs, all too long, warm-up without training, loss not finite.
+        TrainingError: No pairs, all too long, two equal or contradicting answers, tokens the
+            model has no embedding for, warm-up without training, loss not finite.
         ModelNotFoundError: No such model.
         ReferenceMismatchError: `output` was begun with another model.
         RunDirectoryError: `output` was begun with other pairs or another config.
@@ -87,6 +89,7 @@ def train(
     """
     config = config or TrainConfig()
     found = load_pairs(pairs)
+    refuse_contradictions(found)
     plan_steps(len(found), config, launched())  # before anything is loaded
     if watch is not None and launched() > 1:
         raise NotSupportedError("monitors work in one process; train without `accelerate launch`.")
@@ -118,8 +121,8 @@ class _Pairs:
     store: Store | None
     refers: ClassVar[bool] = True
 
-    def tokenize(self, data: Sequence[Pair], tokenizer: Any, max_length: int) -> Rows:
-        return tokenize(data, tokenizer, max_length)
+    def tokenize(self, data: Sequence[Pair], start: Start, max_length: int) -> Rows:
+        return tokenize(data, start.tokenizer, max_length, positions_of(start.model.config))
 
     def hash(self, data: Sequence[Pair]) -> str:
         return hash_pairs(data)
@@ -130,6 +133,8 @@ class _Pairs:
         return make_trainer(start, rows, config, folder)
 
     def layout(self, job: Job, trainer: Any) -> str:
+        if job.config.dropout == 0:
+            refuse_noise(trainer, job.rows.rows)
         if not job.config.share_prompts:
             return "plain batches: share_prompts is off"
         per_row = job.config.pairs_per_row

@@ -33,6 +33,7 @@ from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.inputs import hash_data, hash_labelled, hash_prompts
 from anlage.pipeline.manifest import stage_key
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.stages import STAGE_NAMES, stages_for
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers, balanced_sample, load_labelled
@@ -244,14 +245,14 @@ def test_stages_and_their_settings() -> None:
     }
     found: dict[str, Any] = {"names": list(STAGE_NAMES)}
     for name, changes in configs.items():
-        config = RunConfig.model_validate(run_config(**changes))
+        config = RunConfig.model_validate({**run_config(), **changes})
         found[name] = {
             stage.name: [
                 stage.version,
                 list(stage.outputs),
-                sha(json.dumps(stage.settings(config), sort_keys=True)),
+                sha(json.dumps(stage.settings(Resolved(config)), sort_keys=True)),
             ]
-            for stage in stages_for(config)
+            for stage in stages_for(Resolved(config))
         }
         found[f"{name} config"] = sha(resolved_text(config))
     same_json("stages.json", found)

@@ -11,6 +11,7 @@ import pytest
 from anlage.llm.scripted import ScriptedModel
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.progress import StageProgress
+from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import models_of, run
 from anlage.pipeline.run_directory import RunDirectory
 from anlage.pipeline.stage import Context
@@ -35,19 +36,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def stage_table(config: RunConfig) -> dict[str, Any]:
     """Stage -> version, outputs, settings and names of its inputs, of a finished run."""
-    directory = RunDirectory(Path(config.runs) / config.name)
+    resolved = Resolved(config)
+    directory = RunDirectory(resolved.folder)
     progress = StageProgress(Console(), quiet=True)
     with open_store(directory) as store:
-        models = models_of(config, directory, store, progress)
-        context = Context(config, directory, models, progress)
+        models = models_of(resolved, directory, store, progress)
+        context = Context(resolved, directory, models, progress)
         return {
             stage.name: {
                 "version": stage.version,
                 "outputs": list(stage.outputs),
-                "settings": sha(json.dumps(stage.settings(config), sort_keys=True)),
+                "settings": sha(json.dumps(stage.settings(resolved), sort_keys=True)),
                 "inputs": sorted(stage.inputs(context)),
             }
-            for stage in stages_for(config)
+            for stage in stages_for(resolved)
         }
 
 
@@ -214,7 +216,7 @@ def test_rounds_and_layers(place: Path) -> None:
 def first_keys(config: RunConfig, folder: Path) -> dict[str, str]:
     """Keys of what comes before any training has ended."""
     stages = load(folder / "manifest.json")["stages"]
-    return {stage.name: stages[stage.name]["key"] for stage in stages_for(config)[:4]}
+    return {stage.name: stages[stage.name]["key"] for stage in stages_for(Resolved(config))[:4]}
 
 
 def test_the_call_keys_that_a_run_writes_down(place: Path) -> None:

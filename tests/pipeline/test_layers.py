@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anlage.errors import ConfigurationError
+from anlage.errors import ConfigurationError, TrainingError
 from anlage.pipeline.config import RunConfig, load_config, resolved_text
 from anlage.pipeline.run import Run, run
 
@@ -197,3 +197,28 @@ def test_killed_in_any_layer_a_run_ends_with_the_same_bytes(
     for name in ("1-arcs", "2-values", "3-answers"):
         weights = f"40_training/{name}/adapter/adapter_model.safetensors"
         assert (done.path / weights).read_bytes() == (whole.path / weights).read_bytes(), name
+
+
+def test_a_layer_that_a_monitor_stops_ends_the_run_with_an_error(
+    tmp_path: Path, model: Path
+) -> None:
+    """Nothing later is skipped in silence; where the monitor only warns, all are trained."""
+    config = layered(tmp_path, model)
+    plain = config.model_dump(mode="json")
+    plain["layers"][0]["learning_rate"] = 1e-12
+    with pytest.raises(TrainingError, match=r"stopped the training in arcs.*values, answers"):
+        run(RunConfig.model_validate(plain))
+    folder = Path(config.runs) / config.name
+    assert json.loads((folder / "manifest.json").read_text())["status"]["state"] == "failed"
+    assert not (folder / "40_training/2-values").exists()
+    with pytest.raises(TrainingError, match="stopped the training in arcs"):
+        run(RunConfig.model_validate(plain))
+    plain |= {"name": "warned"}
+    plain["conditions"]["monitors"]["dead_rate"]["policy"] = "warn"
+    folder = folder.with_name("warned")
+    run(RunConfig.model_validate(plain), until="training")
+    records = [
+        json.loads((folder / "40_training" / name / "layer.json").read_text())
+        for name in ("1-arcs", "2-values", "3-answers")
+    ]
+    assert all(record["steps"] and not record["stops_run"] for record in records)

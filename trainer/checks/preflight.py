@@ -39,6 +39,7 @@ def preflight(
     *,
     evaluation: Sequence[Prompt] = (),
     stops: Sequence[int] | None = None,
+    positions: int | None = None,
     real_answers: bool = True,
 ) -> list[Problem]:
     """Every check that needs no weights. Orientation takes about 2 ms a pair.
@@ -49,6 +50,7 @@ def preflight(
         config: How it would be trained.
         evaluation: Prompts that will be measured on.
         stops: Ids at which the model stops when it generates; None if unknown.
+        positions: Tokens the model has positions for; None if unknown or without a limit.
         real_answers: False for pairs that only stand in for the lengths of others:
             then nothing is said of what their answers say.
 
@@ -59,7 +61,7 @@ def preflight(
     """
     found = [
         *_schedule(len(pairs), config),
-        *_rendering(pairs, tokenizer, config, stops),
+        *_rendering(pairs, tokenizer, config, stops, positions),
         *_orientation(pairs if real_answers else ()),
         *_duplicates(pairs if real_answers else ()),
         *_contamination(pairs, evaluation),
@@ -96,7 +98,11 @@ def _schedule(pairs: int, config: TrainConfig) -> Iterator[Problem]:
 
 
 def _rendering(
-    pairs: Sequence[Pair], tokenizer: Any, config: TrainConfig, stops: Sequence[int] | None
+    pairs: Sequence[Pair],
+    tokenizer: Any,
+    config: TrainConfig,
+    stops: Sequence[int] | None,
+    positions: int | None,
 ) -> Iterator[Problem]:
     end = tokenizer.eos_token_id
     if not tokenizer.chat_template or end is None:
@@ -116,19 +122,21 @@ def _rendering(
     if not pairs:
         return
     try:
-        rows = tokenize(pairs, tokenizer, config.max_length)
+        rows = tokenize(pairs, tokenizer, config.max_length, positions)
     except TrainingError as error:
         code = "T005" if "longer than" in str(error) else "T004"
         yield _problem(code, "error", "pairs", str(error), "")
         return
+    most = config.max_length
+    limit = min(most, positions or most)
     if rows.too_long > MOST_LEFT_OUT * len(pairs):
         yield _problem(
             "T005",
             "warning",
             "training.max_length",
-            f"{rows.too_long} of {len(pairs)} pairs are longer than {config.max_length} tokens "
+            f"{rows.too_long} of {len(pairs)} pairs are longer than {limit} tokens "
             "and would be left out",
-            "raise max_length, or make answers shorter",
+            "make answers shorter" + (", or raise max_length" if limit == most else ""),
         )
     yield from _ends(rows.rows, end)
 
@@ -174,6 +182,17 @@ def _orientation(pairs: Sequence[Pair]) -> Iterator[Problem]:
     )
 
 
+def refuse_contradictions(pairs: Sequence[Pair]) -> None:
+    """Refuses pairs that cannot be learned: two equal answers, or both ways round.
+
+    Raises:
+        TrainingError: There are such pairs.
+    """
+    for problem in _duplicates(pairs):
+        if problem.severity == "error":
+            raise TrainingError(f"{problem.code}: {problem.message}; {problem.fix}.")
+
+
 def _duplicates(pairs: Sequence[Pair]) -> Iterator[Problem]:
     asked = [json.dumps([(m.role, m.content) for m in pair.prompt]) for pair in pairs]
     seen = Counter((a, p.chosen, p.rejected) for a, p in zip(asked, pairs, strict=True))
@@ -188,7 +207,9 @@ def _duplicates(pairs: Sequence[Pair]) -> Iterator[Problem]:
             f"{conflicts} pairs contradict another one (same prompt, chosen and rejected "
             f"swapped); in {same} both answers are the same"
         )
-        yield _problem("T007", "error", "pairs", message, "keep one side of each")
+        yield _problem(
+            "T007", "error", "pairs", message, "leave those pairs out, or keep one of the two"
+        )
 
 
 def _contamination(pairs: Sequence[Pair], evaluation: Sequence[Prompt]) -> Iterator[Problem]:

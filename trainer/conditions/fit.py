@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers.trainer_utils import SaveStrategy
+import numpy as np
+import torch
+from transformers.trainer_utils import SaveStrategy, set_seed
 
 from ...errors import StoreError
 from ..checkpoint import latest_complete, seal
 from ..journal import TrainingJournal, stop_at_step_end
 from ..origin import load_weights, put_back, trained_weights
+from ..schedule import RatePlan
 from .instruments import Instruments
 from .journal import WatchMemory
 from .labelled_rows import labelled_rows
@@ -48,7 +51,7 @@ def fit(
         last = latest_complete(checkpoints)
         _train(trainer, journal, checkpoints, last[0] if last else None)
         return
-    start = trained_weights(trainer.model)
+    start, random_state = trained_weights(trainer.model), RandomState()
     trainer.add_callback(watch)
     state = watch.memory.state
     while True:
@@ -69,14 +72,30 @@ def fit(
                 watch.finish(int(trainer.state.global_step))
                 return
         except Rollback:
-            last = latest_complete(checkpoints)
-            journal.cut(last[1] if last else 0, undone=watch.memory.folder / UNDONE)
-            _restore(trainer, start, last[0] if last else None)
-            trainer.optimizer = trainer.lr_scheduler = None  # both are made or loaded anew
+            _go_back(trainer, journal, watch, checkpoints, start)
+            if latest_complete(checkpoints) is None:  # a checkpoint holds its own
+                random_state.restore()
         except Replay:
             pass
         if journal.stop_requested:
             raise KeyboardInterrupt
+
+
+class RandomState:
+    """The generators of random numbers as they stand when it is made."""
+
+    def __init__(self) -> None:
+        self._python, self._numpy = random.getstate(), np.random.get_state()
+        self._torch = torch.get_rng_state()
+        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+    def restore(self) -> None:
+        """Sets them back: what follows draws the same numbers again."""
+        random.setstate(self._python)
+        np.random.set_state(self._numpy)
+        torch.set_rng_state(self._torch)
+        if self._cuda:
+            torch.cuda.set_rng_state_all(self._cuda)
 
 
 def _train(trainer: Any, journal: TrainingJournal, checkpoints: Path, last: Path | None) -> None:
@@ -88,6 +107,16 @@ def _train(trainer: Any, journal: TrainingJournal, checkpoints: Path, last: Path
                 f"a checkpoint cannot be written to {checkpoints}: {error}. Free some disk space, "
                 "then run the same command again: it goes on from the last whole one."
             ) from error
+
+
+def _go_back(
+    trainer: Any, journal: TrainingJournal, watch: Watch, checkpoints: Path, start: dict[str, Any]
+) -> None:
+    """Puts weights, metrics and optimizer back to the last checkpoint, or to the start."""
+    last = latest_complete(checkpoints)
+    journal.cut(last[1] if last else 0, undone=watch.memory.folder / UNDONE)
+    _restore(trainer, start, last[0] if last else None)
+    trainer.optimizer = trainer.lr_scheduler = None  # both are made or loaded anew
 
 
 def _restore(trainer: Any, start: dict[str, Any], checkpoint: Path | None) -> None:
@@ -107,6 +136,7 @@ def _replay(trainer: Any, watch: Watch, replayer: Replayer, checkpoint: Path, st
         watch.memory.save()
         return
     load_weights(trainer.model, checkpoint)
+    set_seed(trainer.args.seed)  # the same dropout when a kill makes it come again
     replayer(order["modes"])
     trainer.model.save_pretrained(str(checkpoint))
     seal(checkpoint.parent, step)
@@ -118,7 +148,7 @@ def make_watch(
     trainer: Any,
     tokenizer: Any,
     folder: Path,
-    steps: int,
+    rates: RatePlan,
     rows: Sequence[Mapping[str, Any]] = (),
 ) -> Watch:
     """Monitors for a trainer whose model stands where its reference does.
@@ -128,7 +158,7 @@ def make_watch(
         trainer: The trainer, not yet started.
         tokenizer: The model's.
         folder: The training's.
-        steps: Optimizer steps of the whole training.
+        rates: The planned rate of every step.
         rows: Tokenized training pairs; () for a layer without pairs.
     """
     settings = plan.settings
@@ -147,7 +177,7 @@ def make_watch(
     instruments.pin_reference()
     folder.mkdir(parents=True, exist_ok=True)
     memory = WatchMemory(folder, plan.label)
-    return Watch(plan, instruments, memory, folder / "checkpoints", steps)
+    return Watch(plan, instruments, memory, folder / "checkpoints", rates)
 
 
 def train_briefly(trainer: Any, rows: Any, rate: float) -> None:

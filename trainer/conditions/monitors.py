@@ -10,9 +10,20 @@ from .check import Check
 from .settings import FallingChosen, KLBudget, ReInjury, Stall
 
 
-def kl_budget(now: Check, settings: KLBudget) -> Finding | None:
-    """Fires when the model has moved further from its reference than allowed."""
+def kl_budget(now: Check, settings: KLBudget, before: Check | None = None) -> Finding | None:
+    """Fires when the model has moved further from its reference than allowed, and still moves.
+
+    A model that was beyond the budget and has come no further since is not found again: each
+    finding lowers the rate, and the distance of earlier layers stays however low it is.
+
+    Args:
+        now: The newest check.
+        settings: The budget.
+        before: The check before it; None for none.
+    """
     if now.kl is None or now.kl <= settings.budget:
+        return None
+    if before is not None and before.kl is not None and now.kl <= before.kl:
         return None
     return Finding(
         "kl_budget",

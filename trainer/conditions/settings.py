@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Policy = Literal["off", "warn", "stop", "lower_rate", "replay", "rollback"]
-"""`warn` only writes it down. `stop` ends training with the weights as they are.
+"""`warn` only writes it down. `stop` ends training with the weights as they are; where layers
+or rounds were to follow, the run ends there with an error.
 `lower_rate` multiplies the rate by `rate_factor`. `replay` trains on earlier data of the
 injured failure mode. `rollback` goes back to the last good check and on at a lower rate;
 when that has been tried `retries` times, the layer ends at that check."""
@@ -31,14 +32,19 @@ class Monitor(BaseModel):
 
 
 class DeadRate(Monitor):
-    """The learning rate is so small, or zero, that no weight moves."""
+    """Weights stand still while the plan has the learning rate up.
+
+    Judged are the steps for which the schedule plans at least a tenth of its highest rate:
+    the beginning of a warm-up and the tail of a schedule are near zero by plan.
+    """
 
     policy: Literal["off", "warn", "stop"] = "stop"
     """What happens when it fires. A lower rate or older data would not help."""
     least_step: float = Field(default=1e-7, gt=0)
-    """Largest move of any weight in one step, below which nothing is learned."""
+    """Largest move of any weight in one step, below which nothing is learned; a tenth of the
+    planned rate, where that is less."""
     patience: int = Field(default=3, ge=1)
-    """Steps in a row without a move; a warm-up begins with one at rate 0."""
+    """Judged steps in a row without a move."""
 
 
 class NotFinite(Monitor):

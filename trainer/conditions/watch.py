@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from ..schedule import RatePlan
 from .check import Check
 from .instruments import Instruments
 from .journal import WatchMemory
@@ -32,7 +34,7 @@ class Watch(TrainerCallback):
         instruments: Measures the model.
         memory: What must survive a kill.
         checkpoints: Folder of the training's checkpoints.
-        steps: Optimizer steps of the whole training.
+        rates: The planned rate of every step of the whole training.
     """
 
     def __init__(
@@ -41,17 +43,18 @@ class Watch(TrainerCallback):
         instruments: Instruments,
         memory: WatchMemory,
         checkpoints: Path,
-        steps: int,
+        rates: RatePlan,
     ) -> None:
         self.plan = plan
         self.memory = memory
         self._instruments = instruments
         self._checkpoints = checkpoints
-        self._steps = steps
+        self._rates = rates
+        self._steps = steps = rates.steps
         count = min(plan.settings.checks, steps)
         self._due = {round(steps * (k + 1) / count) for k in range(count)}
         self._still_steps = 0
-        self._moved = 0.0
+        self._judged_steps = 0
         self._motion: WeightMotion | None = None
 
     @property
@@ -77,7 +80,8 @@ class Watch(TrainerCallback):
         factor = self.memory.state.scales.get(str(step), 1.0)
         if factor != 1.0:
             scale_rate(parts["optimizer"], parts["lr_scheduler"], factor)
-        self._motion, self._still_steps, self._moved = WeightMotion(parts["model"]), 0, 0.0
+        self._motion = WeightMotion(parts["model"])
+        self._still_steps = self._judged_steps = 0
         if step in self._due and self.memory.at(step) is None:
             self._settle(step, control, parts)
 
@@ -94,21 +98,37 @@ class Watch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Looks whether anything moved; asks for a checkpoint where a check is due."""
         assert self._motion is not None
-        step, settings = int(state.global_step), self.plan.settings.dead_rate
-        moved = self._motion.since_last()
-        self._moved = max(self._moved, moved)
-        self._still_steps = self._still_steps + 1 if moved < settings.least_step else 0
-        never = step == self._steps and self._moved < settings.least_step
-        if settings.policy != "off" and (self._still_steps == settings.patience or never):
-            rate = parts["optimizer"].param_groups[0]["lr"]
-            message = (
-                f"no weight moved by more than {settings.least_step:g} in "
-                f"{self._still_steps} steps (learning rate {rate:.2g}): nothing is learned"
-            )
-            found = Finding("dead_rate", step, message, {"rate": rate, "moved": moved})
+        step = int(state.global_step)
+        found = self._dead_rate(step, self._motion.since_last())
+        if found is not None and self._policy(found) != "off":
             self._act([found], step, control, parts)
         if step in self._due:
             control.should_save = True
+
+    def _dead_rate(self, step: int, moved: float) -> Finding | None:
+        """Judges one step's largest move against the rate that was planned for it.
+
+        Not judged are steps near zero by plan, unless the whole plan is. A training with
+        fewer judged steps than `patience` is judged at its end by those it has.
+        """
+        settings, planned = self.plan.settings.dead_rate, self._rates.rates[step - 1]
+        hopeless = self._rates.is_hopeless(settings.least_step)
+        judged = hopeless or self._rates.is_up(step)
+        if judged:
+            lowered = planned * math.prod(self.memory.state.scales.values())
+            least = settings.least_step if hopeless else min(settings.least_step, lowered / 10)
+            self._judged_steps += 1
+            self._still_steps = self._still_steps + 1 if moved < least else 0
+        still = self._still_steps
+        short = step == self._steps and 0 < still == self._judged_steps < settings.patience
+        if not short and not (judged and still == settings.patience):
+            return None
+        peak = max(self._rates.rates)
+        message = (
+            f"no weight moved by more than {moved:.2g} in {still} steps, though the plan has the "
+            f"learning rate at {planned:.2g} (at most {peak:.2g}): nothing is learned"
+        )
+        return Finding("dead_rate", step, message, {"rate": planned, "moved": moved})
 
     def on_save(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Checks the model whose checkpoint has just been written."""
@@ -154,11 +174,16 @@ class Watch(TrainerCallback):
 
     def _judge(self, now: Check) -> list[Finding]:
         settings = self.plan.settings
-        before = [*self.plan.earlier, *self.memory.checks]
+        here = [check for check in self.memory.checks if check.step < now.step]
+        before = [*self.plan.earlier, *here]
+        # A rate that is near zero by plan since the window's first check can gain nothing.
+        window = here[-settings.stall.checks :]
+        since = window[0].step if len(here) >= settings.stall.checks else 0
+        can_gain = self._rates.is_up_between(since, now.step)
         found = (
-            kl_budget(now, settings.kl_budget),
+            kl_budget(now, settings.kl_budget, here[-1] if here else None),
             falling_chosen(now, self.start, settings.falling_chosen),
-            stall(now, before, settings.stall),
+            stall(now, before, settings.stall) if can_gain else None,
             re_injury(now, self.start, self.plan.ends, settings.re_injury),
         )
         return [f for f in found if f is not None and self._policy(f) != "off"]

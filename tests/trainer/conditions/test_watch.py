@@ -14,7 +14,7 @@ from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers
 from anlage.trainer.conditions.journal import WatchMemory, read_checks, read_log
-from anlage.trainer.conditions.monitors import re_injury
+from anlage.trainer.conditions.monitors import Finding, re_injury
 from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings
 from anlage.trainer.origin import Origin
@@ -275,3 +275,51 @@ def test_a_labelled_pair_is_never_trained_on() -> None:
     assert texts.isdisjoint(pair.prompt[0].content for pair in make_pairs())
     assert all(isinstance(pair, LabelledAnswers) for pair in labelled_pairs())
     assert isinstance(labelled_pairs()[0].messages[0], Message)
+
+
+@pytest.mark.parametrize("killed_at", [2, 5])
+def test_back_at_the_start_and_killed_is_the_same_bytes_with_dropout(
+    killed_at: int, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rolled back at step 3 to the start; then killed before, or in the second attempt."""
+    from anlage.trainer.journal import TrainingJournal
+
+    class Killed(Exception):  # noqa: N818
+        pass
+
+    found: dict[str, TrainedModel] = {}
+    real = TrainingJournal.on_step_end
+    for name, last in (("whole", 0), ("killed", killed_at)):
+        fired: list[int] = []
+        taken = [0]
+
+        def once(now: Any, *rest: Any, fired: list[int] = fired) -> Any:
+            if now.step == 3 and not fired:
+                fired.append(3)
+                return Finding("re_injury", 3, "planted")
+            return None
+
+        def step(
+            self: Any, *parts: Any, taken: list[int] = taken, last: int = last, **named: Any
+        ) -> None:
+            taken[0] += 1
+            if taken[0] == last:
+                raise Killed
+            real(self, *parts, **named)
+
+        monkeypatch.setattr("anlage.trainer.conditions.watch.re_injury", once)
+        monkeypatch.setattr(TrainingJournal, "on_step_end", step)
+        config = tiny_config(dropout=0.2, save_steps=100)
+        for _ in range(2):
+            try:
+                output = tmp_path / name
+                settings = plan(stall="off")
+                found[name] = train(
+                    make_pairs(), model=model, config=config, output=output, watch=settings
+                )
+                break
+            except Killed:
+                torch.manual_seed(99)
+        assert [event["action"][:14] for event in read_log(tmp_path / name)] == ["back to step 0"]
+    other = weights(found["killed"])
+    assert all(torch.equal(value, other[name]) for name, value in weights(found["whole"]).items())
