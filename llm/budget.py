@@ -174,6 +174,7 @@ class Budgeted:
         self.price = price
         self.batch_size = int(getattr(inner, "batch_size", 32))
         self.in_flight = int(getattr(inner, "in_flight", 0))
+        self._limit: Callable[[Request], int] | None = getattr(inner, "token_limit", None)
 
     @property
     def fingerprint(self) -> str:
@@ -189,7 +190,8 @@ class Budgeted:
             BudgetError: They do not fit; none of them was made.
         """
         sent = sum(expected_prompt_tokens(request) for request in requests)
-        received = sum(request.max_tokens for request in requests)
+        limit = self._limit or (lambda request: request.max_tokens)  # a chat model adds room
+        received = sum(limit(request) for request in requests)
         expected = self._spending(len(requests), sent, received)
         await self.budget.reserve(expected)
         actual = self._spending(len(requests), 0, 0)

@@ -32,6 +32,7 @@ class Counted:
         self.meter = meter
         self.batch_size = int(getattr(inner, "batch_size", 32))
         self.in_flight = int(getattr(inner, "in_flight", 0))
+        self.token_limit = getattr(inner, "token_limit", None)
         self.calls = 0
 
     @property
@@ -107,7 +108,7 @@ class RunModels:
             return SCRIPTED
         chat = parse_chat_spec(spec)
         if chat is not None:
-            return chat.fingerprint
+            return chat.fingerprint + (self._chat.identity if self._chat else "")
         if spec not in self._identities:
             self._identities[spec] = hash_path(resolve_model(spec))
         return self._identities[spec]
