@@ -80,6 +80,9 @@ def _show_call(request: dict[str, Any], completion: dict[str, Any]) -> None:
     if request["prefill"]:
         _line(f"[given] {request['prefill']}")
     _line(completion["text"])
+    if completion.get("reasoning"):
+        console.rule("thoughts", align="left")
+        _line(completion["reasoning"])
     console.rule("how", align="left")
     outcome, usage = completion["outcome"], completion["usage"]
     _line(f"outcome: {outcome['kind']}{': ' + outcome['reason'] if outcome['reason'] else ''}")
@@ -93,9 +96,12 @@ def _show_call(request: dict[str, Any], completion: dict[str, Any]) -> None:
 
 @app.command()
 def stats(runs: Place = _RUNS) -> None:
-    """Count stored values by kind and model."""
+    """Count stored values by kind and model, and what an earlier version stored wrongly."""
+    from ..llm.cached import survey
+
     with _open(runs) as store:
         entries, file = store.entries(), Path(store.path)
+        found = survey(store, entries)
     table = Table()
     for column in ("kind", "model", "values", "bytes", "oldest", "newest"):
         table.add_column(column, justify="right" if column in ("values", "bytes") else "left")
@@ -106,6 +112,8 @@ def stats(runs: Place = _RUNS) -> None:
     console.print(table)
     size = file.stat().st_size
     console.print(f"{_counted(entries)}; {file} has {size:,} bytes.", highlight=False)
+    if found.changed:
+        _line(str(found))
 
 
 @app.command()

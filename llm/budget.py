@@ -172,6 +172,7 @@ class Budgeted(Wrapper):
         super().__init__(inner)
         self.budget = budget
         self.price = price
+        self._limit: Callable[[Request], int] | None = getattr(inner, "token_limit", None)
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Passes the requests on if they fit.
@@ -182,7 +183,8 @@ class Budgeted(Wrapper):
             BudgetError: They do not fit; none of them was made.
         """
         sent = sum(expected_prompt_tokens(request) for request in requests)
-        received = sum(request.max_tokens for request in requests)
+        limit = self._limit or (lambda request: request.max_tokens)  # a chat model adds room
+        received = sum(limit(request) for request in requests)
         expected = self._spending(len(requests), sent, received)
         await self.budget.reserve(expected)
         actual = self._spending(len(requests), 0, 0)

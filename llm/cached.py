@@ -6,16 +6,30 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from ..errors import StoreError
-from ..store.store import Store
+from ..store.store import Entry, Store
 from .batching import families_of, length_of, lengths_together, plan_batches
+from .chat.prompt import without_prefill
 from .flow import Flow
 from .message import Message
-from .request import Completion, Model, Outcome, Request, Score, Usage, Wrapper
+from .reasoning import split_reasoning
+from .request import (
+    Completion,
+    Model,
+    Outcome,
+    Request,
+    Score,
+    Usage,
+    Wrapper,
+    has_half_characters,
+    sound,
+)
 
 
 class CachedModel(Wrapper):
@@ -29,7 +43,10 @@ class CachedModel(Wrapper):
     A model with `in_flight` above 0 (a chat model) is asked request by request, so many at
     a time, and each answer is stored within milliseconds of its arrival.
 
-    Answers with an `error` outcome are returned, but not stored.
+    Answers with an `error` outcome are returned, but not stored; nor is one that thoughts
+    used up before it began. A request with half a character, which no model can take, is an
+    `error` of its own. What an earlier version stored of a chat model as complete though it
+    was empty is asked again (`stored_fault`); thoughts in a stored answer are taken off.
 
     Args:
         inner: The model that answers.
@@ -60,7 +77,12 @@ class CachedModel(Wrapper):
         keys = [request.key(self.fingerprint) for request in requests]
         unique = dict(zip(keys, requests, strict=True))
         stored = self.store.get_many("call", unique)
-        answers = {key: _completion_of(key, value) for key, value in stored.items()}
+        answers = {
+            key: _completion_of(key, value)
+            for key, value in stored.items()
+            if not stored_fault(self.fingerprint, value)
+        }
+        answers |= {key: _UNSENDABLE for key, asked in unique.items() if _unsendable(asked)}
         if self.in_flight:
             await self._flow(unique, answers)
             return [answers[key] for key in keys]
@@ -109,13 +131,16 @@ class CachedModel(Wrapper):
         self, unique: Mapping[str, Request], found: Mapping[str, Completion]
     ) -> dict[str, Completion]:
         """Stores the answers in one transaction; returns those that count."""
-        fresh = {key: dataclasses.replace(answer, key=key) for key, answer in found.items()}
+        fresh = {key: dataclasses.replace(sound(answer), key=key) for key, answer in found.items()}
         rows = {
             key: {"request": unique[key].plain(), "completion": _row(answer)}
             for key, answer in fresh.items()
-            if answer.outcome.kind != "error"
+            if answer.outcome.kind != "error" and not _starved(answer)
         }
-        self.store.put_many("call", rows, model=self.fingerprint)
+        # Only of chat models did earlier versions store what is not served any more.
+        old = self.store.get_many("call", rows) if self.in_flight else {}
+        faulty = [key for key, value in old.items() if stored_fault(self.fingerprint, value)]
+        self.store.put_many("call", rows, model=self.fingerprint, instead=faulty)
         # What is stored counts: without secrets, or another process's answer.
         for key, value in self.store.get_many("call", rows).items():
             if value["completion"]["text"] != fresh[key].text:
@@ -137,7 +162,7 @@ class CachedModel(Wrapper):
         for batch in self._missing(unique, lengths_together(unique.values()), scores):
             found = await self.inner.score([unique[key] for key in batch])
             fresh = dict(zip(batch, found, strict=True))
-            values = {key: asdict(score) for key, score in fresh.items()}
+            values = {key: _score_row(score) for key, score in fresh.items()}
             self.store.put_many("score", values, model=self.fingerprint)
             scores.update(fresh)
             self._report(scores, keys)
@@ -185,9 +210,108 @@ def _said(request: Request) -> str:
     return "\n".join(f"{message.role}: {message.content}" for message in request.messages)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Survey:
+    """What of the stored calls to chat models is still served.
+
+    Attributes:
+        kept: Served as they are.
+        parted: Served with their thoughts taken off the answer.
+        dropped: Why a call is asked again -> how many.
+    """
+
+    kept: int
+    parted: int
+    dropped: Mapping[str, int]
+
+    @property
+    def changed(self) -> bool:
+        """True if an earlier version stored something that is not served as it is."""
+        return bool(self.parted or self.dropped)
+
+    def __str__(self) -> str:
+        why = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.dropped.items()))
+        again = f"; asked again: {why}" if why else ""
+        parted = f", {self.parted:,} of them with thoughts taken off" if self.parted else ""
+        return f"Calls to chat models: {self.kept + self.parted:,} kept{parted}{again}."
+
+
+def survey(store: Store, entries: Iterable[Entry]) -> Survey:
+    """Looks through the stored calls to chat models.
+
+    Args:
+        store: The open store.
+        entries: What is in it.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    models = {entry.key: entry.model for entry in entries if entry.kind == "call"}
+    chat = [key for key, model in models.items() if model.startswith("chat:")]
+    kept, parted, dropped = 0, 0, Counter[str]()
+    for start in range(0, len(chat), _SURVEYED):
+        for key, value in store.get_many("call", chat[start : start + _SURVEYED]).items():
+            fault = stored_fault(models[key], value)
+            if models[key].startswith(_WITHOUT_ADDRESS):
+                dropped["whose key lacks the address of the Azure server"] += 1
+            elif fault:
+                dropped[f"whose answer is {fault}"] += 1
+            elif _has_inline_thoughts(value):
+                parted += 1
+            else:
+                kept += 1
+    return Survey(kept, parted, dropped)
+
+
+_SURVEYED: Final = 1000  # values in memory at a time
+_WITHOUT_ADDRESS: Final = ("chat:azure_openai:default:", "chat:azure:default:")
+
+
+def _has_inline_thoughts(value: Any) -> bool:
+    try:
+        return bool(split_reasoning(value["completion"]["text"])[0])
+    except (KeyError, TypeError):
+        return False
+
+
+_UNSENDABLE: Final = Completion(
+    "", finish="error", outcome=Outcome("error", "the question holds half of a character")
+)
+
+
+def _unsendable(request: Request) -> bool:
+    texts = (message.content for message in request.messages)
+    return has_half_characters(request.prefill, request.schema, *request.stop, *texts)
+
+
+def _starved(answer: Completion) -> bool:
+    """True if the limit ended before the answer began: another limit gives an answer."""
+    return answer.outcome.kind == "truncated" and not answer.text.strip()
+
+
+def stored_fault(model: str, value: Any) -> str:
+    """Why a stored call is not served but asked again; "" for one that is good.
+
+    Args:
+        model: Fingerprint of the model it came from.
+        value: The stored value.
+    """
+    if not model.startswith("chat:"):
+        return ""
+    try:
+        answer = _completion_of("", value)
+    except StoreError:
+        return ""  # reported where it is read
+    if answer.outcome.kind in ("ok", "repaired") and not answer.text.strip():
+        return "only thoughts" if answer.reasoning else "empty"
+    return ""
+
+
 def _row(answer: Completion) -> dict[str, Any]:
     row = asdict(answer)
     del row["key"], row["cached"]
+    if not row["reasoning"]:
+        del row["reasoning"]  # as earlier versions stored it
     return row
 
 
@@ -197,9 +321,18 @@ def _completion_of(key: str, value: Any) -> Completion:
         row["usage"] = Usage(**row["usage"])
         row["outcome"] = Outcome(**row["outcome"])
         row["logprobs"] = tuple(row["logprobs"])
-        return Completion(**row, key=key, cached=True)
+        return _without_thoughts(Completion(**row, key=key, cached=True), value["request"])
     except (KeyError, TypeError) as error:
         raise _damaged("call", key, error) from error
+
+
+def _without_thoughts(answer: Completion, request: Any) -> Completion:
+    """Earlier versions left thoughts in the text; a new answer has none that could be found."""
+    reasoning, text = split_reasoning(answer.text)
+    if not reasoning:
+        return answer
+    text = without_prefill(text, str(request.get("prefill", "")))
+    return dataclasses.replace(answer, text=text, reasoning=reasoning)
 
 
 def _request_of(key: str, value: Any) -> Request:
@@ -215,9 +348,18 @@ def _request_of(key: str, value: Any) -> Request:
 def _score_of(key: str, value: Any) -> Score:
     try:
         greedy = value.get("greedy")  # not in what earlier versions stored
-        return Score(float(value["logprob"]), int(value["tokens"]), greedy)
+        known = value["logprob"]
+        return Score(math.nan if known is None else float(known), int(value["tokens"]), greedy)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("score", key, error) from error
+
+
+def _score_row(score: Score) -> dict[str, Any]:
+    """JSON has no NaN: a score that is no number is stored as null, and alone."""
+    row = asdict(score)
+    if not math.isfinite(score.logprob):
+        row["logprob"] = None
+    return row
 
 
 def _damaged(kind: str, key: str, error: Exception) -> StoreError:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol
 
 from .message import Message
 
@@ -69,12 +71,12 @@ class Request:
     def key(self, fingerprint: str) -> str:
         """Cache key: SHA-256 (hex) of the model's fingerprint and every field."""
         payload = json.dumps([fingerprint, self.plain()], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(payload.encode()).hexdigest()
+        return hashlib.sha256(payload.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. Prefill counts as prompt."""
+    """Tokens of one call. Prefill counts as prompt, and what was thought as completion."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -94,6 +96,8 @@ class Completion:
         outcome: `ok`, `truncated` or `error` from a model; stages refine it.
         key: The call's cache key ("" where no store is in use).
         cached: True if it came from the store.
+        reasoning: What the model thought before it answered, "" where it did not or where
+            the server does not show it. Never a part of `text`.
     """
 
     text: str
@@ -105,6 +109,40 @@ class Completion:
     outcome: Outcome = field(default_factory=Outcome)
     key: str = ""
     cached: bool = False
+    reasoning: str = ""
+
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+
+
+def has_half_characters(*texts: str) -> bool:
+    """True if a text holds half of a surrogate pair: no file and no server can take it."""
+    return any(_HALF.search(text) is not None for text in texts)
+
+
+def sound(answer: Completion) -> Completion:
+    """The answer in a form that can be stored; where that changes it, its outcome says so.
+
+    Half characters (an emoji cut in two) become U+FFFD, and log-probabilities of which one
+    is no number are left out. An `ok` answer becomes `malformed`; every other kind stays.
+    """
+    problems = []
+    if has_half_characters(answer.text, answer.reasoning, answer.outcome.reason):
+        problems.append("the answer holds half of a character")
+    if not all(map(math.isfinite, answer.logprobs)):
+        problems.append("a log-probability of the answer is not a number")
+    if not problems:
+        return answer
+    kind = "malformed" if answer.outcome.kind == "ok" else answer.outcome.kind
+    said = "; ".join(filter(None, [answer.outcome.reason, *problems]))
+    return replace(
+        answer,
+        text=_HALF.sub("\N{REPLACEMENT CHARACTER}", answer.text),
+        reasoning=_HALF.sub("\N{REPLACEMENT CHARACTER}", answer.reasoning),
+        parsed=None,
+        logprobs=answer.logprobs if all(map(math.isfinite, answer.logprobs)) else (),
+        outcome=Outcome(kind, _HALF.sub("\N{REPLACEMENT CHARACTER}", said)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +174,8 @@ class Model(Protocol):
     def fingerprint(self) -> str:
         """Local: hash of weights + adapter + tokenizer + template + dtype.
 
-        Chat: provider + base URL + model name. Never holds a secret.
+        Chat: provider + base URL + model name, and what else was set that decides an answer.
+        Never holds a secret.
         """
         ...
 

@@ -30,6 +30,7 @@ class Counted(Wrapper):
     def __init__(self, inner: Model, meter: Meter) -> None:
         super().__init__(inner)
         self.meter = meter
+        self.token_limit = getattr(inner, "token_limit", None)
         self.calls = 0
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
@@ -100,7 +101,7 @@ class RunModels:
             return SCRIPTED
         chat = parse_chat_spec(spec)
         if chat is not None:
-            return chat.fingerprint
+            return chat.fingerprint + (self._chat.identity if self._chat else "")
         if spec not in self._identities:
             self._identities[spec] = hash_path(resolve_model(spec))
         return self._identities[spec]

@@ -41,10 +41,17 @@ class RecordingStore(Store):
         self._note(kind, found)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> int:
+    def put_many(
+        self,
+        kind: str,
+        rows: Mapping[str, Any],
+        *,
+        model: str = "",
+        instead: Iterable[str] = (),
+    ) -> int:
         """As `Store.put_many`; what is stored is written down first."""
         self._note(kind, rows)
-        return super().put_many(kind, rows, model=model)
+        return super().put_many(kind, rows, model=model, instead=instead)
 
     def _note(self, kind: str, keys: Iterable[str]) -> None:
         if self._record is None:

@@ -100,7 +100,14 @@ class Store:
                     found[key] = self._decoded(kind, key, value)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> int:
+    def put_many(
+        self,
+        kind: str,
+        rows: Mapping[str, Any],
+        *,
+        model: str = "",
+        instead: Iterable[str] = (),
+    ) -> int:
         """Stores all rows in one transaction: all of them, or none.
 
         A key already stored keeps its first value.
@@ -109,9 +116,10 @@ class Store:
             kind: One of `KINDS`.
             rows: Key -> JSON value.
             model: Fingerprint of the model the values came from, for listing only.
+            instead: Keys whose stored values are known to be wrong and give way.
 
         Returns:
-            How many were new.
+            How many were written.
 
         Raises:
             StoreError: The store cannot be written (disk full, locked, read-only).
@@ -128,9 +136,11 @@ class Store:
         ]
         with self._lock, self._translated("write"):
             db = self._connection()
-            before = db.total_changes
             db.execute("BEGIN IMMEDIATE")
             try:
+                wrong = [(kind, key) for key in instead]
+                db.executemany("DELETE FROM entries WHERE kind = ? AND key = ?", wrong)
+                before = db.total_changes
                 db.executemany(INSERT, encoded)
                 db.execute("COMMIT")
             except BaseException:

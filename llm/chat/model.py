@@ -7,22 +7,26 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import NotSupportedError
-from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
-from .clients import PARAMETER_NAMES, check_available, describe, parameters
+from ..budget import expected_prompt_tokens
+from ..request import Completion, Model, Outcome, Request, Score, Usage
+from .answer import read_answer
+from .clients import check_available, describe, own_limit
 from .connections import Connections
 from .errors import Failure, classify
-from .prompt import chat_messages, cut_at_stop, parse_answer, repair_messages, without_prefill
+from .parameters import left_out_next, parameters, thinking_options, thinks, token_limit
+from .prompt import chat_messages, parse_answer, repair_messages
+from .providers import KEY_VARIABLE, NO_KEY, key_for
 from .settings import ChatSettings
 from .spec import ChatSpec
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-_CUT = frozenset({"length", "max_tokens", "model_length", "MAX_TOKENS"})
-_WITHHELD = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST"})
+_LEAST_CONTEXT = 4096
+_NO_CREDIT = "Every answer so far is stored: mend it and run the same command again."
 
 
 class ChatModel(Model):
@@ -33,7 +37,12 @@ class ChatModel(Model):
     unreadable answers, with jitter, and not on anything else. After an error that
     concerns every request (wrong key, no such model) nothing more is sent. A parameter
     that the server says it does not know (`temperature` of some models) is left out
-    from then on.
+    from then on; the token limit is not, it goes under its other name. A prompt that was
+    screened is that request's outcome alone.
+
+    Thoughts are kept apart from the answer (`Completion.reasoning`). A model that thinks
+    gets room for it beside the request's limit; one that is found to think when its thoughts
+    used the limit up is asked once more, with that room.
 
     Prefill: no chat API takes one everywhere, so the model is *told* to begin its reply
     with it. `Completion.text` is what follows, as with a local model: a repetition of
@@ -47,12 +56,13 @@ class ChatModel(Model):
     Args:
         model: A spec, or a LangChain chat model made in Python. Such a model should
             have its own retries off (`max_retries=0`), and it must not be used in two
-            event loops where its package cannot bear that.
+            event loops where its package cannot bear that. Its own token limit is respected.
         settings: Limits of the calls.
 
     Raises:
         ModelNotFoundError: The provider's package is not installed.
-        ConfigurationError: The provider's key is not set.
+        ConfigurationError: The provider's key is not set, or its models cannot be told
+            whether to think.
     """
 
     in_flight = 64
@@ -67,19 +77,32 @@ class ChatModel(Model):
         self.sent = 0
         """Calls sent so far, repeated ones included."""
         if isinstance(model, ChatSpec):
-            check_available(model)
+            check_available(model, self.settings)
             self.spec, self._own = model, None
         else:
             self.spec, self._own = describe(model), model
+        self._limited = self._own is not None and own_limit(self._own)
+        self._thinking = thinking_options(
+            self.spec.provider, self.spec.name, self.settings, own_server=bool(self.spec.base_url)
+        )
+        auto = self.settings.thinking == "auto"
+        self._thinks = thinks(self.spec.name) if auto else self.settings.thinking == "on"
         self._connections: Connections | None = None
-        self._dropped: set[str] = set()
+        self._dropped: frozenset[str] = frozenset()
+        self._context = _LEAST_CONTEXT
         self._fatal = ""
+        self._barred = 0
+        self._answered = False
         self._started: float | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Provider, address and model name."""
-        return self.spec.fingerprint
+        """Provider, address and model name, and what else was set that decides an answer."""
+        return self.spec.fingerprint + self.settings.identity
+
+    def token_limit(self, request: Request) -> int:
+        """Most new tokens that one call of the request may cost, thoughts included."""
+        return token_limit(request, self.settings, room=self._thinks)
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked; a failed one has an `error` outcome."""
@@ -116,10 +139,7 @@ class ChatModel(Model):
         if not problem:
             return replace(first, parsed=value)
         second = await self._call(request, repair_messages(request, first.text, problem))
-        both = Usage(
-            first.usage.prompt_tokens + second.usage.prompt_tokens,
-            first.usage.completion_tokens + second.usage.completion_tokens,
-        )
+        both = _sum(first.usage, second.usage)
         if second.outcome.kind != "error":
             value, again = parse_answer(request.prefill + second.text, request.schema)
             if not again:
@@ -131,51 +151,93 @@ class ChatModel(Model):
     async def _call(self, request: Request, messages: list[tuple[str, str]]) -> Completion:
         """Sends until there is an answer, or no reason left to try again."""
         attempt = 0
+        left_out, tried = self._dropped, {self._dropped}
         while True:
             refusal = self._fatal or self._late()
             if refusal:
                 return _failed(refusal)
-            dropped = len(self._dropped)
-            found = await self._send(request, messages)
+            room = self._thinks
+            found = await self._send(request, messages, left_out, room=room)
             if isinstance(found, Completion):
+                self._answered, self._dropped = True, left_out
+                if self._needs_room(found, room=room):
+                    again = await self._call(request, messages)
+                    return replace(again, usage=_sum(found.usage, again.usage))
                 return found
             if found.kind == "parameter":
-                name = self._unknown_parameter(found.reason)
-                if name:
-                    self._dropped.add(name)
-                elif dropped == len(self._dropped):  # nothing left out since it was sent
+                left_out = left_out_next(found, left_out, request, own_server=self.spec.own_server)
+                if left_out in tried:
                     return _failed(found.reason)
+                tried.add(left_out)
                 continue
             attempt += 1
-            if found.kind == "fatal":
-                self._fatal = found.reason
-            if found.kind in ("fatal", "refused"):
-                return _failed(found.reason)
+            self._note(found)
+            if found.kind in ("fatal", "refused", "barred"):
+                return _failed(self._fatal or found.reason)
             if attempt >= self.settings.attempts:
                 return _failed(f"{found.reason} (attempt {attempt} of {attempt})")
             if found.wait > self.settings.max_wait:
                 return _failed(f"{found.reason} (the server asks to wait {found.wait:.0f} s)")
             await asyncio.sleep(found.wait + self._jitter(attempt))
 
+    def _note(self, failure: Failure) -> None:
+        """Remembers what concerns every request: after it nothing more is sent."""
+        self._barred += failure.kind == "barred"
+        # More of these than were in flight, and no answer yet: it concerns all requests.
+        barred = failure.kind == "barred" and not self._answered and self._barred > self.in_flight
+        if (failure.kind == "fatal" or barred) and not self._fatal:
+            key = key_for(self.spec.provider, self.spec.base_url, self.settings.keys)
+            hint = _NO_CREDIT
+            if self._own is None and key == NO_KEY:
+                hint = (
+                    f"No key was sent to {self.spec.base_url}: set {KEY_VARIABLE}, or name a "
+                    "variable for this host in `chat: {keys: {HOST: VARIABLE}}`."
+                )
+            self._fatal = f"{failure.reason} Nothing more was sent. {hint}"
+
+    def _needs_room(self, found: Completion, *, room: bool) -> bool:
+        """True if thoughts used up a limit that had no room for them."""
+        if self.settings.thinking != "auto" or room or self._limited:
+            return False
+        if found.outcome.kind == "truncated" and (found.reasoning or not found.text.strip()):
+            self._thinks = True
+        return self._thinks and found.outcome.kind == "truncated"
+
     async def _send(
-        self, request: Request, messages: list[tuple[str, str]]
+        self,
+        request: Request,
+        messages: list[tuple[str, str]],
+        left_out: frozenset[str],
+        *,
+        room: bool,
     ) -> Completion | Failure:
         connections = self._current()
         throttle = connections.throttle
         await throttle.acquire()
         try:
             if self._fatal:
-                return Failure("fatal", self._fatal)
-            self.sent += 1
-            started = time.perf_counter()
+                return Failure("refused", self._fatal)
+            limit = None if self._limited else token_limit(request, self.settings, room=room)
             client = self._own or await connections.client()
             options = parameters(
-                self.spec.provider, request, self._dropped, own_server=self.spec.own_server
+                self.spec.provider,
+                request,
+                left_out,
+                limit=limit,
+                own_server=self.spec.own_server,
+                context=self._context_for(request, limit),
+                thinking=self._thinking,
             )
+            self.sent += 1
+            started = time.perf_counter()
             async with asyncio.timeout(self.settings.call_timeout):
                 message = await client.ainvoke(messages, **options)
             throttle.raise_limit()
-            return _completion(request, message, time.perf_counter() - started)
+            spent = time.perf_counter() - started
+            read = read_answer(request, messages, message, spent, limit=limit, room=room)
+            # Thoughts that are not shown are known by what they cost.
+            self._thinks |= read.thought and self.settings.thinking == "auto"
+            return read.completion
         except Exception as error:  # whatever a provider's package raises: one outcome
             failure = classify(error)
             if failure.kind == "busy":
@@ -183,6 +245,13 @@ class ChatModel(Model):
             return failure
         finally:
             throttle.release()
+
+    def _context_for(self, request: Request, limit: int | None) -> int:
+        """Tokens that question and answer need; grows only: Ollama reloads for each change."""
+        wanted = expected_prompt_tokens(request) + (limit or 0)
+        while self._context < wanted:
+            self._context *= 2
+        return self._context
 
     def _current(self) -> Connections:
         loop = asyncio.get_running_loop()
@@ -201,12 +270,6 @@ class ChatModel(Model):
         most = min(self.settings.max_wait, self.settings.backoff * 2.0 ** (attempt - 1))
         return most * random.uniform(0.5, 1.0)  # noqa: S311
 
-    def _unknown_parameter(self, reason: str) -> str:
-        for name, words in PARAMETER_NAMES.items():
-            if name not in self._dropped and any(word in reason for word in words):
-                return name
-        return ""
-
 
 def _over(started: float, limit: float | None) -> bool:
     return limit is not None and time.monotonic() - started >= limit
@@ -216,20 +279,8 @@ def _failed(reason: str) -> Completion:
     return Completion(text="", finish="error", outcome=Outcome("error", reason))
 
 
-def _completion(request: Request, message: Any, latency: float) -> Completion:
-    about = message.response_metadata
-    ended = next(
-        (about[k] for k in ("finish_reason", "stop_reason", "done_reason") if about.get(k)), ""
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        first.prompt_tokens + second.prompt_tokens,
+        first.completion_tokens + second.completion_tokens,
     )
-    refusal = message.additional_kwargs.get("refusal")
-    spent = message.usage_metadata or {}
-    usage = Usage(spent.get("input_tokens", 0), spent.get("output_tokens", 0))
-    raw = str(message.text)
-    if refusal or ended in _WITHHELD:
-        reason = f"the provider withheld the answer: {str(refusal or ended)[:200]}"
-        return Completion(raw, None, "error", usage, latency, outcome=Outcome("error", reason))
-    text, stopped = cut_at_stop(without_prefill(raw, request.prefill), request.stop)
-    cut = ended in _CUT and not stopped
-    finish: FinishReason = "length" if cut else "stop"
-    outcome = Outcome("truncated") if cut else Outcome()
-    return Completion(text, None, finish, usage, latency, outcome=outcome)

@@ -56,12 +56,6 @@ def repair_messages(request: Request, answer: str, problem: str) -> list[tuple[s
     ]
 
 
-def token_limit(request: Request) -> int:
-    """The request's limit, and room for a prefill that the model has to repeat."""
-    # Characters per token are at least 2 for nearly all text; the rest is a margin.
-    return request.max_tokens + (len(request.prefill) // 2 + 8 if request.prefill.strip() else 0)
-
-
 def without_prefill(text: str, prefill: str) -> str:
     """What the model wrote after the prefill, whether it repeated all, its end, or none of it.
 

@@ -11,34 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ...errors import ConfigurationError
 from ...files.validation import suggestion
+from .providers import KEY_VARIABLE, TABLE
 
-PROVIDERS: Final = (
-    "anthropic",
-    "azure_openai",
-    "bedrock_converse",
-    "cohere",
-    "deepseek",
-    "fireworks",
-    "google_genai",
-    "google_vertexai",
-    "groq",
-    "huggingface",
-    "mistralai",
-    "nvidia",
-    "ollama",
-    "openai",
-    "openrouter",
-    "together",
-    "xai",
-)
+PROVIDERS: Final = tuple(TABLE)
 """Providers whose names are understood; LangChain's own names."""
 
 _SPEC: Final = re.compile(r"([a-z_]{3,}):(?!//)(\S+)")
-_URL_VARIABLES: Final = {
-    "openai": ("OPENAI_API_BASE", "OPENAI_BASE_URL"),
-    "anthropic": ("ANTHROPIC_API_URL", "ANTHROPIC_BASE_URL"),
-    "ollama": ("OLLAMA_HOST",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +28,20 @@ class ChatSpec:
         name: The provider's name of the model.
         base_url: Address of the server; "" for the provider's own.
         own_server: True where the address stands in the spec itself.
+        settings: Hash of what else was set on a model made in Python; "" for nothing.
     """
 
     provider: str
     name: str
     base_url: str = ""
     own_server: bool = False
+    settings: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """Provider, address and model name; never a key."""
-        return f"chat:{self.provider}:{self.base_url or 'default'}:{self.name}"
+        """Provider, address, model name and settings; never a key."""
+        named = f"chat:{self.provider}:{self.base_url or 'default'}:{self.name}"
+        return f"{named}#{self.settings}" if self.settings else named
 
 
 def parse_chat_spec(spec: str) -> ChatSpec | None:
@@ -88,7 +69,7 @@ def parse_chat_spec(spec: str) -> ChatSpec | None:
     name, at, url = rest.partition("@http")
     if at:
         return ChatSpec(provider, name, _checked("http" + url, provider, name), own_server=True)
-    variables = _URL_VARIABLES.get(provider, ())
+    variables = TABLE[provider].addresses
     url = next((os.environ[key] for key in variables if os.environ.get(key)), "")
     return ChatSpec(provider, name, strip_secrets(url))
 
@@ -108,7 +89,7 @@ def _checked(url: str, provider: str, name: str) -> str:
             "M001", provider, "the model's name or its server's address is missing", fix
         )
     if parts.username or parts.password or parts.query or parts.fragment:
-        fix = "put the key into the environment variable ANLAGE_API_KEY"
+        fix = f"put the key into the environment variable {KEY_VARIABLE}"
         raise ConfigurationError.one(
             "M001", provider, "a server's address must not hold a key or a query", fix
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import torch
 
 from ...errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from ..batching import plan_batches
+from ..reasoning import split_reasoning
 from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
 from .decoding import Row, decode
 from .fingerprint import combine, hash_state, hash_tokenizer
@@ -21,6 +23,8 @@ from .rendering import encode_request, encode_scored, parse_json
 from .scoring import score_batch
 
 _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory
+_BEGUN = re.compile(r"<(?:think|thinking|seed:think)>\s*\Z|\[THINK\]\s*\Z")
+_MARK_TOKENS = 12  # hold the mark that ends a rendered prompt, in any tokenizer
 _T = TypeVar("_T")
 
 
@@ -153,8 +157,16 @@ class LocalModel(Model):
             chosen = [order[place] for place in batch]
             self._halving(lambda part: self._decode(part, stopped), [rows[i][0] for i in chosen])
             each = (time.perf_counter() - started) / len(batch)
-            results.update((i, _completion(*rows[i], latency=each)) for i in chosen)
+            results.update(
+                (i, _completion(*rows[i], latency=each, opened=self._thinking(rows[i][0])))
+                for i in chosen
+            )
         return [results[index] for index in range(len(requests))]
+
+    def _thinking(self, row: Row) -> bool:
+        """True if the template has begun the thoughts, so the new text begins inside them."""
+        end = "" if row.request.prefill else self.tokenizer.decode(row.ids[-_MARK_TOKENS:])
+        return bool(_BEGUN.search(end))
 
     def _decode(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[None]:
         for row in rows:  # a second attempt starts anew
@@ -230,10 +242,16 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     return frozenset(int(token) for token in found)
 
 
-def _completion(row: Row, held: bool, *, latency: float) -> Completion:
+def _completion(row: Row, held: bool, *, latency: float, opened: bool = False) -> Completion:
     text = row.text[1:] if held and row.text.startswith(" ") else row.text
+    reasoning, text = split_reasoning(text, opened=opened)
     parsed = parse_json(row.request.prefill + text) if row.request.schema else None
     finish: FinishReason = "length" if row.finish == "length" else "stop"
+    outcome = Outcome("truncated") if finish == "length" else Outcome()
+    if reasoning and not text.strip():
+        said = f"the model was still thinking after {len(row.tokens)} tokens: raise max_tokens"
+        whole = Outcome("malformed", "the model thought, but gave no answer")
+        outcome = Outcome("truncated", said) if finish == "length" else whole
     return Completion(
         text=text,
         parsed=parsed,
@@ -241,7 +259,8 @@ def _completion(row: Row, held: bool, *, latency: float) -> Completion:
         usage=Usage(len(row.ids), len(row.tokens)),
         latency=latency,
         logprobs=tuple(row.logprobs),
-        outcome=Outcome("truncated") if finish == "length" else Outcome(),
+        outcome=outcome,
+        reasoning=reasoning,
     )
 
 

@@ -33,9 +33,9 @@ class StoreServer:
         """As `Store.get_many`."""
         return self._store.get_many(kind, keys)
 
-    def put_many(self, kind: str, rows: dict[str, Any], model: str) -> int:
+    def put_many(self, kind: str, rows: dict[str, Any], model: str, instead: list[str]) -> int:
         """As `Store.put_many`."""
-        return self._store.put_many(kind, rows, model=model)
+        return self._store.put_many(kind, rows, model=model, instead=instead)
 
 
 class RemoteStore(RecordingStore):
@@ -63,10 +63,18 @@ class RemoteStore(RecordingStore):
         self._note(kind, found)
         return found
 
-    def put_many(self, kind: str, rows: Mapping[str, Any], *, model: str = "") -> int:
+    def put_many(
+        self,
+        kind: str,
+        rows: Mapping[str, Any],
+        *,
+        model: str = "",
+        instead: Iterable[str] = (),
+    ) -> int:
         """Stores all rows on the server; returns once they are committed."""
         import ray
 
         self._note(kind, rows)
-        stored: int = ray.get(self._server.put_many.remote(kind, dict(rows), model))
+        put = self._server.put_many
+        stored: int = ray.get(put.remote(kind, dict(rows), model, list(instead)))
         return stored

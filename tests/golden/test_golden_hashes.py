@@ -73,7 +73,13 @@ PROMPT = Prompt(
     "question",
 )
 ITEM = PromptItem(
-    "a", (Message("user", "How?"),), "Sure", "at_risk", "harmful_compliance", "g", "How"
+    "a",
+    (Message("user", "How?"),),
+    "Sure",  # type: ignore[arg-type]  # frozen as it was first written
+    "at_risk",
+    "harmful_compliance",
+    "g",
+    "How",
 )
 CHOICE = ChoiceItem("b", (((REQUEST, " yes"), (REQUEST, " no")),), frozenset({1}), (4, 3), 1, "g")
 STEPS = (
@@ -234,7 +240,7 @@ def test_stages_and_their_settings() -> None:
         {"name": "arcs", "kind": "sft", "data": "arcs"},
         {"name": "values", "kind": "dpo"},
     ]
-    configs = {
+    configs: dict[str, dict[str, Any]] = {
         "plain": {},
         "untrained": {"untrained": True},
         "full": {"training": {"method": "full"}},
@@ -245,7 +251,7 @@ def test_stages_and_their_settings() -> None:
     }
     found: dict[str, Any] = {"names": list(STAGE_NAMES)}
     for name, changes in configs.items():
-        config = RunConfig.model_validate({**run_config(), **changes})
+        config = RunConfig.model_validate(run_config(**changes))
         found[name] = {
             stage.name: [
                 stage.version,
