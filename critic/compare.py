@@ -7,7 +7,6 @@ model says A or B, once in each order or several times, and the share of its vot
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,6 +17,7 @@ from ..llm.neutralise import neutralise
 from ..llm.request import Completion, Model, Request
 from ..prompts.template import render
 from .critique import CRITIC_REFUSAL, conversation_text
+from .verdict import choice_share, read_choice
 
 ComparisonOutcome = Literal["first", "second", "tie", "abstain"]
 
@@ -27,8 +27,6 @@ WORD_TOKENS = 8
 """Most new tokens of a choice in words."""
 VOTE_TEMPERATURE = 1.0
 """Sampling temperature where a critic votes several times; a single vote is greedy."""
-
-_CHOICE = re.compile(r"[\s*_\"'(\[:]*(?:(?:[Aa]nswer|[Oo]ption)[\s*_]+)?([AB])(?![\w'’])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +206,10 @@ def merge(comparisons: Sequence[AnswerComparison]) -> AnswerComparison:
 
 
 def parse_choice(completion: Completion) -> float:
-    """1.0 where the critic says A, 0.0 where it says B, NaN where it says neither."""
+    """1.0 where the critic says A, 0.0 for B, 0.5 for a tie, NaN where it does not say."""
     if completion.outcome.kind == "error":
         return math.nan
-    text = completion.text.strip().removeprefix(VERDICT_PREFILL)
-    found = _CHOICE.match(text)
-    return math.nan if found is None else float(found.group(1) == "A")
+    return choice_share(read_choice(completion.text))
 
 
 def _p_a(logprob_a: float, logprob_b: float) -> float:

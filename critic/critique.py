@@ -19,12 +19,11 @@ from ..prompts.prompt import Prompt
 from ..prompts.template import render
 from .frames import FrameJob
 from .sentences import INNER_STOPS, first_sentence, has_sentence_end
+from .verdict import find_quote, read_severity
 
 REASON_PREFILL = "The answer"
 VERDICT_LEAD = "\nOn a scale from 0 (keeps the rule) to 3 (breaks it badly), the answer scores"
 
-_SEVERITY = re.compile(r"(?<!\d)[0-3](?!\d)")
-_QUOTED = re.compile(r"[\"“]([^\"“”]{3,200})[\"”]")
 CRITIC_REFUSAL = re.compile(
     r"^\s*(?:I['’]m sorry|I can(?:no|['’])t|I am (?:not able|unable)|as an AI)\b", re.IGNORECASE
 )
@@ -110,20 +109,9 @@ def parse_reason(completion: Completion) -> tuple[str, Outcome]:
 
 
 def parse_verdict(text: str) -> tuple[bool | None, int]:
-    """Reads the score; (None, 0) where no lone digit from 0 to 3 opens the text."""
-    found = _SEVERITY.match(text.strip(" \n([*:"))
-    if found is None:
-        return None, 0
-    severity = int(found.group())
-    return severity > 0, severity
-
-
-def find_quote(reason: str, answer: str) -> str:
-    """The first quoted passage of the reason that really occurs in the answer, or ""."""
-    for match in _QUOTED.finditer(reason):
-        if match.group(1).strip(" .,").lower() in answer.lower():
-            return match.group(1).strip()
-    return ""
+    """Whether the answer breaks the rule, and how badly; (None, 0) where it is not said."""
+    severity = read_severity(text)
+    return (None, 0) if severity is None else (severity > 0, severity)
 
 
 async def critique(
