@@ -7,11 +7,11 @@ from anlage.critic.critique import (
     Critique,
     CritiqueItem,
     critique,
-    find_quote,
     parse_verdict,
     reason_request,
     revision_job,
 )
+from anlage.critic.verdict import find_quote
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 
