@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -143,7 +144,7 @@ class CachedModel:
         for batch in self._missing(unique, lengths_together(unique.values()), scores):
             found = await self.inner.score([unique[key] for key in batch])
             fresh = dict(zip(batch, found, strict=True))
-            values = {key: asdict(score) for key, score in fresh.items()}
+            values = {key: _score_row(score) for key, score in fresh.items()}
             self.store.put_many("score", values, model=self.fingerprint)
             scores.update(fresh)
             self._report(scores, keys)
@@ -227,9 +228,21 @@ def _request_of(key: str, value: Any) -> Request:
         raise _damaged("call", key, error) from error
 
 
+def _score_row(score: Score) -> dict[str, Any]:
+    """A score as JSON: what is no finite number is null, with the reason."""
+    row = asdict(score)
+    if math.isfinite(score.logprob):
+        del row["reason"]
+        return row
+    return row | {"logprob": None, "reason": score.reason or "not a finite number"}
+
+
 def _score_of(key: str, value: Any) -> Score:
     try:
         greedy = value.get("greedy")  # not in what earlier versions stored
+        if value["logprob"] is None:
+            reason = str(value.get("reason", "not a finite number"))
+            return Score(math.nan, int(value["tokens"]), greedy, reason)
         return Score(float(value["logprob"]), int(value["tokens"]), greedy)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("score", key, error) from error
