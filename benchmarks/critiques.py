@@ -24,8 +24,8 @@ import torch
 from anlage.constitution.compiler import compile_constitution
 from anlage.llm.batching import plan_batches
 from anlage.llm.local.decoding import pad_left
+from anlage.llm.local.encoding import encode_request
 from anlage.llm.local.model import LocalModel
-from anlage.llm.local.rendering import encode_request
 from anlage.llm.message import Message
 from anlage.llm.request import Completion, Request
 from anlage.prompts.labelled import load_labelled

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 from anlage.evaluation.suites.plan import Wish, load_wishes
+from anlage.llm.local.encoding import encode_scored
 from anlage.llm.local.model import LocalModel
-from anlage.llm.local.rendering import encode_scored
 from anlage.llm.request import Request, Score
 
 SUITES = ("hellaswag", "truthfulqa", "mmlu", "sycophancy", "hhh", "winogrande", "lambada")

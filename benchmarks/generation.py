@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 from anlage.llm.local.decoding import Row, decode, pad_left
+from anlage.llm.local.encoding import encode_request
 from anlage.llm.local.model import LocalModel
-from anlage.llm.local.rendering import encode_request
 from anlage.llm.message import Message
 from anlage.llm.request import Request
 

@@ -14,7 +14,7 @@ from typing import Literal
 from ..errors import NotSupportedError
 from ..llm.message import Message
 from ..llm.neutralise import neutralise
-from ..llm.request import Completion, Model, Request
+from ..llm.request import Completion, Model, Request, Score
 from ..prompts.template import render
 from .critique import CRITIC_REFUSAL, conversation_text
 from .verdict import choice_share, read_choice
@@ -137,13 +137,17 @@ async def compare(
         for option in OPTIONS
     ]
     try:
-        scores = [score.logprob for score in await model.score(texts)] if texts else []
+        found = await model.score(texts) if texts else []
     except NotSupportedError:
         return await _compare_by_word(model, items, votes, seed)
-    return [
-        combine(_p_a(scores[i], scores[i + 1]), _p_a(scores[i + 2], scores[i + 3]))
-        for i in range(0, len(scores), 4)
-    ]
+    return [_by_score(found[i : i + 4]) for i in range(0, len(found), 4)]
+
+
+def _by_score(scores: Sequence[Score]) -> AnswerComparison:
+    """One comparison out of both options in both orders; what cannot be scored abstains."""
+    a, b, c, d = (score.logprob for score in scores)
+    failed = next((score.reason for score in scores if score.reason), "")
+    return replace(combine(_p_a(a, b), _p_a(c, d)), failed=failed)
 
 
 async def _compare_by_word(

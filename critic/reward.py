@@ -155,7 +155,9 @@ def _verdict_alone(item: CritiqueItem) -> Request:
 
 
 def _expected(scores: Sequence[Score]) -> float | None:
-    """1 minus a third of the expected severity; None where no option is finite."""
+    """1 minus a third of the expected severity; None where an option is no number."""
+    if any(math.isnan(score.logprob) for score in scores):
+        return None
     logs = [score.logprob for score in scores]
     finite = [value for value in logs if math.isfinite(value)]
     if not finite:

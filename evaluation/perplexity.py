@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from ..errors import NotSupportedError
 from ..llm.message import Message
 from ..llm.request import Model, Request, Score
 
@@ -104,4 +105,7 @@ async def measure_perplexity(model: Model, text: str) -> Perplexity:
             for prefill, chunk in zip(before, chunks, strict=True)
         ]
     )
+    failed = next((score.reason for score in scores if score.reason), "")
+    if failed:
+        raise NotSupportedError(f"the text cannot be scored: {failed}")
     return Perplexity(tuple(scores))

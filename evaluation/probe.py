@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ async def measure_probe(
 
     The mean per token removes most of the preference for short answers, not
     all of it. What a model finds likely is not what it says: read the margins
-    as a direction of change, before against after, on the same pairs.
+    as a direction of change, before against after, on the same pairs. A pair that cannot
+    be scored (too long for the model) is left out.
 
     Cost: two scored texts a pair; on two cores, with a model of 135M parameters,
     about 10 s for 100 pairs. `balanced_sample` draws fewer.
@@ -64,6 +66,8 @@ async def measure_probe(
     scores = await model.score(texts)
     items: dict[str, ProbeItem] = {}
     for exemplar, good, failing in zip(exemplars, scores[0::2], scores[1::2], strict=True):
+        if not (math.isfinite(good.logprob) and math.isfinite(failing.logprob)):
+            continue  # one that cannot be scored spoils no other
         item = ProbeItem(
             item_id(exemplar), exemplar.failure_mode, exemplar.role, good.mean, failing.mean
         )

@@ -95,6 +95,8 @@ class Evaluation:
         without this package; `from_json` derives it again.
         """
         data: dict[str, Any] = asdict(self)
+        for chunk in (c for m in data["models"] for c in (m["perplexity"] or {}).get("chunks", ())):
+            del chunk["reason"]  # always "": what cannot be scored ends the measurement
         data["changes"] = {
             name: [change.form() for change in self.changes(name)] for name in self.compared
         }

@@ -345,21 +345,24 @@ def _request_of(key: str, value: Any) -> Request:
         raise _damaged("call", key, error) from error
 
 
+def _score_row(score: Score) -> dict[str, Any]:
+    """A score as JSON: what is no finite number is null, with the reason."""
+    row = asdict(score)
+    if math.isfinite(score.logprob):
+        del row["reason"]
+        return row
+    return row | {"logprob": None, "reason": score.reason or "not a finite number"}
+
+
 def _score_of(key: str, value: Any) -> Score:
     try:
         greedy = value.get("greedy")  # not in what earlier versions stored
-        known = value["logprob"]
-        return Score(math.nan if known is None else float(known), int(value["tokens"]), greedy)
+        if value["logprob"] is None:
+            reason = str(value.get("reason", "not a finite number"))
+            return Score(math.nan, int(value["tokens"]), greedy, reason)
+        return Score(float(value["logprob"]), int(value["tokens"]), greedy)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("score", key, error) from error
-
-
-def _score_row(score: Score) -> dict[str, Any]:
-    """JSON has no NaN: a score that is no number is stored as null, and alone."""
-    row = asdict(score)
-    if not math.isfinite(score.logprob):
-        row["logprob"] = None
-    return row
 
 
 def _damaged(kind: str, key: str, error: Exception) -> StoreError:

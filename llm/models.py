@@ -60,7 +60,8 @@ def load_model(
         return ChatModel(chosen, settings=chat)
     from .local.model import LocalModel
 
-    return LocalModel.load(spec, adapter=adapter, batch_size=batch_size)
+    thinking = chat.thinking if chat is not None else "auto"
+    return LocalModel.load(spec, adapter=adapter, batch_size=batch_size, thinking=thinking)
 
 
 def as_model(model: AnyModel, *, chat: ChatSettings | None = None) -> Model:

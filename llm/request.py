@@ -150,12 +150,14 @@ class Score:
     """Log-probability (nats, summed) of a given completion, and its length in tokens.
 
     The end-of-turn token is not scored: only the text given. `greedy` says whether
-    every token was the likeliest one; None where that is not known.
+    every token was the likeliest one; None where that is not known. Where a text could not
+    be scored, `logprob` is NaN and `reason` says why.
     """
 
     logprob: float
     tokens: int
     greedy: bool | None = None
+    reason: str = ""
 
     @property
     def mean(self) -> float:

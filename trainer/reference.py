@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..errors import ReferenceMismatchError, TrainingError
+from ..llm.local.encoding import rendering_identity
 from ..llm.local.fingerprint import combine, hash_state, hash_tokenizer
 from ..store.store import Store
 from .checkpoint import write_json
@@ -23,11 +24,14 @@ _PAIRS_PER_BATCH = 8
 
 
 def reference_fingerprint(model: Any, tokenizer: Any) -> str:
-    """Identity of a reference: weights as loaded, tokenizer and chat template.
+    """Identity of a reference: weights as loaded, tokenizer, chat template and rendering.
 
-    Take it before an adapter is put on. `reference:` and a SHA-256 (hex).
+    So it decides the ids of every text. Take it before an adapter is put on. `reference:` and
+    a SHA-256 (hex).
     """
     parts = {"weights": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
+    rendering = rendering_identity(tokenizer)
+    parts |= {"rendering": rendering} if rendering else {}
     return combine(parts).replace("local:", "reference:", 1)
 
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TrainingError
-from ..llm.local.rendering import render_chat
+from ..errors import NotSupportedError, TrainingError
+from ..llm.local.encoding import encode, end_ids
+from ..llm.local.rendering import check_trainable
+from ..llm.message import Message
 from ..preferences.pair import Pair
 from ..prompts.lesson import Lesson
 
@@ -88,9 +90,8 @@ def tokenize(
 ) -> Rows:
     """Renders and tokenizes every pair.
 
-    The prompt is rendered as for generation. The answer is tokenized by itself, as
-    the model would write it, and ends with the end-of-turn token, which is trained;
-    what a template puts after that token is not.
+    Prompt and answer are the ids that are generated and scored (`encode`). An answer ends
+    with the end-of-turn token, which is trained; what a template puts after it is not.
 
     Args:
         pairs: Pairs.
@@ -100,18 +101,20 @@ def tokenize(
             kind; None for none.
 
     Raises:
-        TrainingError: The template renders the prompt differently once an answer
-            follows, or every pair is longer than `max_length` or the model's positions.
+        TrainingError: The template refuses a prompt or renders it differently once an
+            answer follows, or every pair is longer than `max_length` or the model's positions.
     """
     rows = []
     longest = 0
+    ending = _Ending(tokenizer)
     limit, named = _limit(max_length, positions)
     for number, pair in enumerate(pairs):
-        prompt = render_chat(tokenizer, pair.prompt)
+        prompt, chosen = ending.encode(pair.prompt, pair.chosen, f"pair {pair.id}")
+        _, rejected = ending.encode(pair.prompt, pair.rejected, f"pair {pair.id}")
         row: dict[str, Any] = {
-            "prompt_ids": _ids(tokenizer, prompt),
-            "chosen_ids": _answer_ids(tokenizer, pair, prompt, pair.chosen),
-            "rejected_ids": _answer_ids(tokenizer, pair, prompt, pair.rejected),
+            "prompt_ids": prompt,
+            "chosen_ids": chosen,
+            "rejected_ids": rejected,
             "p_chosen": pair.p_chosen,
             "weight": pair.weight,
             "index": number,
@@ -129,23 +132,26 @@ def tokenize(
     return Rows(tuple(rows), too_long=len(pairs) - len(rows))
 
 
-def _answer_ids(tokenizer: Any, pair: Pair, prompt: str, answer: str) -> list[int]:
-    chat = [{"role": message.role, "content": message.content} for message in pair.prompt]
-    chat.append({"role": "assistant", "content": answer})
-    whole = str(tokenizer.apply_chat_template(chat, tokenize=False))
-    if not whole.startswith(prompt):
-        raise TrainingError(
-            f"pair {pair.id}: the model's chat template renders the prompt differently once an "
-            "answer follows, so the model would be trained on text it never sees. Use a "
-            "template whose prompt is a prefix of prompt and answer."
-        )
-    ids = _ids(tokenizer, whole[len(prompt) :])
-    end = tokenizer.eos_token_id
-    return ids[: ids.index(end) + 1] if end in ids else [*ids, end]
+class _Ending:
+    """Encodes answers with the end that the model stops at."""
 
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.end: list[int] | None = None
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    def encode(
+        self, messages: Sequence[Message], text: str, name: str
+    ) -> tuple[list[int], list[int]]:
+        """Ids of the prompt, and of the text with its end."""
+        try:
+            if self.end is None:
+                self.end = list(end_ids(self.tokenizer))
+            if messages:
+                check_trainable(self.tokenizer, messages)
+            found = encode(self.tokenizer, messages, text)
+        except NotSupportedError as error:
+            raise TrainingError(f"{name}: {error}") from error
+        return list(found.context), [*found.answer, *self.end]
 
 
 def lesson_rows(
@@ -154,7 +160,8 @@ def lesson_rows(
     """Tokenizes every lesson into one row of its own; none is cut, joined or split.
 
     The end token is always the last one trained, also where it is the padding token.
-    A lesson without a prompt is trained from its first token on.
+    A lesson without a prompt is trained from its first token on, and ends the text; the
+    token that the tokenizer puts before every text is read, not trained.
 
     Args:
         lessons: Lessons.
@@ -166,14 +173,16 @@ def lesson_rows(
         `input_ids` and `labels` (-100 where the loss does not look).
 
     Raises:
-        TrainingError: Every lesson is too long.
+        TrainingError: Every lesson is too long, or the template refuses one.
     """
     rows = []
     longest = 0
     limit, named = _limit(max_length, positions)
-    for lesson in lessons:
-        asked = _ids(tokenizer, render_chat(tokenizer, lesson.prompt)) if lesson.prompt else []
-        said = [*_ids(tokenizer, lesson.text), tokenizer.eos_token_id]
+    ending = _Ending(tokenizer)
+    for number, lesson in enumerate(lessons, start=1):
+        asked, said = ending.encode(lesson.prompt, lesson.text, f"lesson {number}")
+        if not lesson.prompt:
+            said = [*said[: len(said) - len(ending.end or ())], tokenizer.eos_token_id]
         longest = max(longest, len(asked) + len(said))
         if len(asked) + len(said) <= limit:
             rows.append({"input_ids": asked + said, "labels": [-100] * len(asked) + said})

@@ -55,7 +55,12 @@ class LlmJudge:
         scores = await self.model.score(texts) if texts else []
         rulings = []
         for start in range(0, len(scores), len(_VERDICTS)):
-            logs = [score.logprob for score in scores[start : start + len(_VERDICTS)]]
+            some = scores[start : start + len(_VERDICTS)]
+            logs = [score.logprob for score in some]
+            if not all(map(math.isfinite, logs)):
+                why = next((score.reason for score in some if score.reason), "")
+                rulings.append(Ruling(None, 0.0, error=why or "the judge gave no finite number"))
+                continue
             weights = [math.exp(value - max(logs)) for value in logs]
             best = max(range(len(weights)), key=weights.__getitem__)
             p_refused = weights[1] / sum(weights)

@@ -115,7 +115,7 @@ async def _evaluate_model(
     notes: list[str] = []
     choices: dict[str, tuple[ScoredChoice, ...]] = {}
     try:
-        choices = await _choices(model, suites, system)
+        choices = await _choices(model, suites, system, notes)
     except NotSupportedError as error:
         names = ", ".join(suite.name for suite in suites if suite.choices)
         notes.append(f"not measured: {names}: {error}")
@@ -133,9 +133,12 @@ async def _evaluate_model(
 
 
 async def _choices(
-    model: Model, suites: Sequence[LoadedSuite], system: str
+    model: Model, suites: Sequence[LoadedSuite], system: str, notes: list[str]
 ) -> dict[str, tuple[ScoredChoice, ...]]:
-    """Every option of every suite in one call; suite name -> outcomes."""
+    """Every option of every suite in one call; suite name -> outcomes.
+
+    A question of which an option cannot be scored is left out, and `notes` says how many.
+    """
     pairs = [(suite, item) for suite in suites for item in suite.choices]
     texts = [
         (replace(request, messages=under_system(request.messages, system)), text)
@@ -145,9 +148,18 @@ async def _choices(
     ]
     left = iter(await model.score(texts) if texts else [])
     found: dict[str, list[ScoredChoice]] = {}
+    failed: dict[str, list[str]] = {}
     for suite, item in pairs:
         scores: list[list[Score]] = [list(islice(left, len(order))) for order in item.orders]
+        unscored = [one for order in scores for one in order if math.isnan(one.logprob)]
+        if unscored:
+            failed.setdefault(suite.name, []).append(unscored[0].reason or "not a number")
+            continue
         found.setdefault(suite.name, []).append(scored_choice(suite.suite, item, scores))
+    notes += [
+        f"{name}: {len(why)} question(s) left out, since an option could not be scored: {why[0]}"
+        for name, why in failed.items()
+    ]
     return {name: tuple(choices) for name, choices in found.items()}
 
 

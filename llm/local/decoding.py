@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,7 @@ class Row:
         ids: Prompt tokens.
         tokens: New tokens so far, the one that ended the answer left out.
         logprobs: Their log-probabilities under the model at temperature 1 (nats).
-        finish: "stop", "length", or "" while running.
+        finish: "stop", "length", "broken" where the model gave no numbers, or "" while running.
         text: The answer, cut before a stop string; set when finished.
     """
 
@@ -143,7 +144,9 @@ def read_prefixes(
 
 
 def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:
-    if token in stop_ids:
+    if not math.isfinite(logprob):
+        row.finish = "broken"
+    elif token in stop_ids:
         row.finish = "stop"
     else:
         row.tokens.append(token)

@@ -64,6 +64,8 @@ def hash_tokenizer(tokenizer: Any) -> str:
             str(tokenizer.chat_template),
             tokenizer.eos_token,
             tokenizer.pad_token,
+            # Changes decoded answers; left out where it is off, as it is by default.
+            *(["clean_up"] if tokenizer.clean_up_tokenization_spaces else []),
         ]
     )
     return hashlib.sha256(payload.encode()).hexdigest()

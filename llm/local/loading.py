@@ -11,7 +11,7 @@ import torch
 
 from ...errors import ModelNotFoundError, OutOfMemoryError
 from .embedded import quiet_loading, resolve_model
-from .fingerprint import combine, hash_tokenizer, hash_weights
+from .fingerprint import hash_tokenizer, hash_weights
 
 _DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -22,11 +22,11 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A loaded model, its tokenizer and its fingerprint."""
+    """A loaded model, its tokenizer, and what goes into its fingerprint."""
 
     model: Any
     tokenizer: Any
-    fingerprint: str
+    identity: dict[str, str]
 
 
 def load_parts(name: str, adapter: Path | None, dtype: str) -> Parts:
@@ -67,7 +67,7 @@ def load_parts(name: str, adapter: Path | None, dtype: str) -> Parts:
         "tokenizer": hash_tokenizer(tokenizer),
         "dtype": str(target),
     }
-    return Parts(model, tokenizer, combine(parts))
+    return Parts(model, tokenizer, parts)
 
 
 def best_dtype() -> torch.dtype:

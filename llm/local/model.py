@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import re
 import threading
 import time
@@ -17,10 +19,12 @@ from ..batching import plan_batches
 from ..reasoning import split_reasoning
 from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
 from .decoding import Row, decode
+from .encoding import encode_request, encode_scored, end_ids, rendering_identity
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
-from .rendering import encode_request, encode_scored, parse_json
-from .scoring import score_batch
+from .rendering import Thinking, parse_json
+from .scoring import Sharing, score_batch
+from .scoring_shared import Item
 
 _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory
 _BEGUN = re.compile(r"<(?:think|thinking|seed:think)>\s*\Z|\[THINK\]\s*\Z")
@@ -41,15 +45,23 @@ class LocalModel(Model):
         tokenizer: Its fast tokenizer, with a chat template.
         batch_size: Most requests run together.
         fingerprint: The model's identity; None hashes model and tokenizer.
+        thinking: `auto` answers at once, as it is trained; `on` lets a template that knows
+            `enable_thinking` think first, except after a prefill; `off` also tells it not to.
 
     Raises:
-        ModelNotFoundError: The tokenizer has no chat template or no end token.
+        ModelNotFoundError: The tokenizer has no usable chat template, or no end token.
     """
 
     batch_size = 32
 
     def __init__(
-        self, model: Any, tokenizer: Any, *, batch_size: int = 32, fingerprint: str | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        batch_size: int = 32,
+        fingerprint: str | None = None,
+        thinking: Thinking = "auto",
     ) -> None:
         if not tokenizer.chat_template:
             raise ModelNotFoundError(
@@ -59,10 +71,13 @@ class LocalModel(Model):
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.batch_size = batch_size
+        self.thinking: Thinking = thinking
         self.stop_ids = _stop_ids(model, tokenizer)
         self._fingerprint = fingerprint or combine(
             {"state": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
+            | _particulars(self.stop_ids, tokenizer, thinking)
         )
+        self._sharing = Sharing()
         self._busy = threading.Lock()  # one batch at a time: it uses all cores
 
     @classmethod
@@ -74,6 +89,7 @@ class LocalModel(Model):
         dtype: str = "auto",
         batch_size: int = 32,
         threads: int | None = None,
+        thinking: Thinking = "auto",
     ) -> LocalModel:
         """Loads a model, with a LoRA adapter merged into it where one is given.
 
@@ -84,6 +100,7 @@ class LocalModel(Model):
                 `bfloat16`, `float16` or `float32`.
             batch_size: Most requests run together.
             threads: CPU threads for the whole process; None leaves torch's choice.
+            thinking: As in the class.
 
         Raises:
             ModelNotFoundError: No such model or adapter.
@@ -92,19 +109,26 @@ class LocalModel(Model):
         if threads is not None:
             torch.set_num_threads(threads)
         parts = load_parts(str(name), adapter, dtype)
+        stops = _stop_ids(parts.model, parts.tokenizer)
+        particular = _particulars(stops, parts.tokenizer, thinking)
         return cls(
-            parts.model, parts.tokenizer, batch_size=batch_size, fingerprint=parts.fingerprint
+            parts.model,
+            parts.tokenizer,
+            batch_size=batch_size,
+            fingerprint=combine(parts.identity | particular),
+            thinking=thinking,
         )
 
     @property
     def fingerprint(self) -> str:
-        """Hash of weights, adapter, tokenizer, chat template and dtype."""
+        """Hash of weights, adapter, tokenizer, chat template, dtype, stops and rendering."""
         return self._fingerprint
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked.
 
-        A request too long for the model's context gets an `error` outcome. A
+        A request too long for the model's context, or refused by its chat template, gets an
+        `error` outcome; an answer that breaks off at numbers that are none is `malformed`. A
         schema is not enforced: where the answer (prefill included) is JSON,
         `parsed` holds it, else None.
 
@@ -116,8 +140,10 @@ class LocalModel(Model):
     async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         """Log-probability of each text after its request (prefill included), in order.
 
+        A conversation longer than the model's context, or one the template refuses, fails
+        alone: its score is NaN, with the reason.
+
         Raises:
-            NotSupportedError: A conversation is longer than the model's context.
             OutOfMemoryError: Not even half a batch fits.
         """
         return await self._in_thread(lambda stopped: self._score(texts, stopped))
@@ -142,7 +168,11 @@ class LocalModel(Model):
         results: dict[int, Completion] = {}
         rows: dict[int, tuple[Row, bool]] = {}
         for index, request in enumerate(requests):
-            ids, held = encode_request(self.tokenizer, request)
+            try:
+                ids, held = encode_request(self.tokenizer, request, self.thinking)
+            except NotSupportedError as error:
+                results[index] = _failed(str(error))
+                continue
             if len(ids) + request.max_tokens > self._context:
                 results[index] = _failed(
                     f"{len(ids)} prompt tokens and max_tokens {request.max_tokens} exceed the "
@@ -177,26 +207,47 @@ class LocalModel(Model):
     def _score(
         self, texts: Sequence[tuple[Request, str]], stopped: Callable[[], bool]
     ) -> list[Score]:
-        items = [encode_scored(self.tokenizer, request, text) for request, text in texts]
-        longest = max((len(ids) for ids, _ in items), default=0)
-        if longest > self._context:
-            raise NotSupportedError(
-                f"a conversation of {longest} tokens exceeds the model's context of "
-                f"{self._context}: shorten the system prompt or the text"
-            )
-        owners = [(request.messages, request.prefill) for request, _ in texts]
+        results: dict[int, Score] = {}
+        kept: list[int] = []
+        items: list[Item] = []
+        for index, (request, text) in enumerate(texts):
+            try:
+                item = encode_scored(self.tokenizer, request, text)
+            except NotSupportedError as error:
+                results[index] = Score(math.nan, 0, reason=str(error))
+                continue
+            if len(item[0]) > self._context:
+                reason = (
+                    f"a conversation of {len(item[0])} tokens exceeds the model's context of "
+                    f"{self._context}: shorten the system prompt or the text"
+                )
+                results[index] = Score(math.nan, item[1], reason=reason)
+                continue
+            kept.append(index)
+            items.append(item)
+        owners = [(texts[index][0].messages, texts[index][0].prefill) for index in kept]
+        for place, score in enumerate(self._score_items(items, owners, stopped)):
+            results[kept[place]] = score
+        return [results[index] for index in range(len(texts))]
+
+    def _score_items(
+        self, items: Sequence[Item], owners: Sequence[object], stopped: Callable[[], bool]
+    ) -> list[Score]:
         # Answers to one question stay together, as long as the longest of them.
         size: dict[object, int] = {}
         for owner, (ids, _) in zip(owners, items, strict=True):
             size[owner] = max(size.get(owner, 0), len(ids))
-        results = [Score(0.0, 0)] * len(texts)
+        results = [Score(0.0, 0)] * len(items)
         order = plan_batches([size[owner] for owner in owners], self.batch_size, _TOKEN_BUDGET)
         for batch in order:
             if stopped():
                 raise KeyboardInterrupt
             scores = self._halving(
                 lambda part: score_batch(
-                    self.model, [items[i] for i in part], [owners[i] for i in part]
+                    self.model,
+                    [items[i] for i in part],
+                    [owners[i] for i in part],
+                    self._sharing,
                 ),
                 batch,
             )
@@ -233,19 +284,44 @@ class LocalModel(Model):
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Everything that ends an answer; a new turn's first token does, too."""
+    """The model's own stops, the end that is trained, and a new turn's first token."""
     configured = getattr(model.generation_config, "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
-    found = {*several, tokenizer.eos_token_id, tokenizer.bos_token_id} - {None}
+    try:
+        trained = end_ids(tokenizer)[-1:]
+    except NotSupportedError as error:
+        raise ModelNotFoundError(str(error)) from error
+    found = {*several, *trained, tokenizer.eos_token_id, tokenizer.bos_token_id} - {None}
     if not found:
         raise ModelNotFoundError("the tokenizer has no end-of-text token; set eos_token.")
     return frozenset(int(token) for token in found)
+
+
+def _particulars(stops: frozenset[int], tokenizer: Any, thinking: Thinking) -> dict[str, str]:
+    """What decides answers beside weights and tokenizer; empty where nothing does.
+
+    So a model whose generation config and template add nothing keeps its fingerprint.
+    """
+    more = sorted(stops - {tokenizer.eos_token_id, tokenizer.bos_token_id})
+    found = {
+        "stops": json.dumps(more) if more else "",
+        "rendering": rendering_identity(tokenizer, thinking),
+    }
+    return {name: part for name, part in found.items() if part}
 
 
 def _completion(row: Row, held: bool, *, latency: float, opened: bool = False) -> Completion:
     text = row.text[1:] if held and row.text.startswith(" ") else row.text
     reasoning, text = split_reasoning(text, opened=opened)
     parsed = parse_json(row.request.prefill + text) if row.request.schema else None
+    if row.finish == "broken":
+        reason = (
+            "the model gives log-probabilities that are not finite: check its weights, or load "
+            "it with dtype float32"
+        )
+        usage = Usage(len(row.ids), len(row.tokens))
+        outcome = Outcome("malformed", reason)
+        return Completion(text, finish="error", usage=usage, latency=latency, outcome=outcome)
     finish: FinishReason = "length" if row.finish == "length" else "stop"
     outcome = Outcome("truncated") if finish == "length" else Outcome()
     if reasoning and not text.strip():

@@ -9,9 +9,16 @@ from typing import Any
 
 import torch
 
-from ...errors import Problem, Severity, TrainingError
+from ...errors import NotSupportedError, Problem, Severity, TrainingError
 from ...evaluation.judges.refusal_judge import RefusalJudge
+from ...llm.local.encoding import end_ids
 from ...llm.local.loading import best_dtype
+from ...llm.local.rendering import (
+    FIXED_DATE,
+    depends_on_clock,
+    refuses_system,
+    skipped_opening,
+)
 from ...llm.message import Message
 from ...preferences.filters import COMPLYING_FAILS
 from ...preferences.pair import Pair
@@ -57,7 +64,7 @@ def preflight(
     Returns:
         Problems, errors first. Codes: T001 schedule, T002 rate, T003 end of turn, T004
         template, T005 length, T006 orientation, T007 duplicates, T008 contamination,
-        T009 types. Not covered: whether the answers are any good.
+        T009 types, T012 what the template does. Not covered: whether the answers are any good.
     """
     found = [
         *_schedule(len(pairs), config),
@@ -104,19 +111,25 @@ def _rendering(
     stops: Sequence[int] | None,
     positions: int | None,
 ) -> Iterator[Problem]:
-    end = tokenizer.eos_token_id
-    if not tokenizer.chat_template or end is None:
-        what = "chat template" if end is not None else "end token"
+    if not tokenizer.chat_template or tokenizer.eos_token_id is None:
+        what = "end token" if tokenizer.eos_token_id is None else "chat template"
         fix = "use an instruction-tuned model"
         yield _problem("T004", "error", "model", f"the tokenizer has no {what}", fix)
+        return
+    try:
+        end = end_ids(tokenizer)[-1]
+        yield from _particular(tokenizer, end)
+    except NotSupportedError as error:
+        yield _problem("T004", "error", "model", str(error), "")
         return
     if stops is not None and end not in stops:
         yield _problem(
             "T003",
             "error",
             "model",
-            f"answers are trained to end with token {end} ({tokenizer.eos_token!r}), but the "
-            f"model stops generating at {sorted(stops)} only, so it would never learn to stop",
+            f"answers are trained to end with token {end} "
+            f"({tokenizer.convert_ids_to_tokens(end)!r}), but the model stops generating at "
+            f"{sorted(stops)} only, so it would never learn to stop",
             "set eos_token_id in generation_config.json, or the tokenizer's eos_token",
         )
     if not pairs:
@@ -139,6 +152,34 @@ def _rendering(
             "make answers shorter" + (", or raise max_length" if limit == most else ""),
         )
     yield from _ends(rows.rows, end)
+
+
+def _particular(tokenizer: Any, end: int) -> Iterator[Problem]:
+    """What the chat template does that a reader of the results should know."""
+    said: list[tuple[Severity, str, str]] = []
+    if end != tokenizer.eos_token_id:
+        name = tokenizer.convert_ids_to_tokens(end)
+        message = f"an answer ends with {name!r}, the template's end of turn, and generation "
+        said.append(("info", f"{message}stops there; what follows it is not trained", ""))
+    if depends_on_clock(tokenizer):
+        message = f"the chat template asks for today's date; it is told {FIXED_DATE:%Y-%m-%d}, so "
+        said.append(("info", f"{message}that a training resumed on another day is the same", ""))
+    read, opened = skipped_opening(tokenizer)
+    if read.strip() or opened.strip():
+        message = "the template puts more than the generation prompt before an answer"
+        shown = f" ({read!r})" if read.strip() else f": answers lack its {opened.strip()!r}"
+        said.append(("info", f"{message}{shown}; it is read, never trained or generated", ""))
+    if refuses_system(tokenizer):
+        message = (
+            "the chat template refuses a system message: a constitution cannot be given as one"
+        )
+        fix = (
+            "put system texts at the beginning of the first user message, or save a "
+            "chat_template.jinja that takes them beside the model"
+        )
+        said.append(("warning", message, fix))
+    for severity, message, fix in said:
+        yield _problem("T012", severity, "model", message, fix)
 
 
 def _ends(rows: Sequence[dict[str, Any]], end: int) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...archetypes.vocabulary import opposite
 from ...evaluation.probe import item_id
-from ...llm.local.rendering import render_chat
+from ...llm.local.encoding import encode
 from ...prompts.labelled import LabelledPair, balanced_sample, messages_of
 
 
@@ -55,10 +55,11 @@ def labelled_rows(
     rows: dict[str, LabelledRow] = {}
     for pair in pairs:
         name = item_id(pair)
-        prompt, good, failing = (
-            tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
-            for text in (render_chat(tokenizer, messages_of(pair)), pair.good, pair.failing)
+        good, failing = (
+            encode(tokenizer, messages_of(pair), text) for text in (pair.good, pair.failing)
         )
         shows = pair.failure_mode if pair.role == "at_risk" else opposite(pair.failure_mode)
-        rows[name] = LabelledRow(name, shows, prompt, good, failing, name in always)
+        rows[name] = LabelledRow(
+            name, shows, good.context, good.answer, failing.answer, name in always
+        )
     return tuple(rows.values())

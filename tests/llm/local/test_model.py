@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from anlage.errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
+from anlage.errors import ModelNotFoundError, OutOfMemoryError
+from anlage.llm.local.encoding import encode_request, encode_scored
 from anlage.llm.local.model import LocalModel
-from anlage.llm.local.rendering import encode_scored, render_request
+from anlage.llm.local.rendering import render_chat
 from anlage.llm.message import Message
 from anlage.llm.request import Completion, Request
 
@@ -55,7 +58,7 @@ def run(model: LocalModel, requests: Sequence[Request]) -> list[Completion]:
 
 def by_hand(model: LocalModel, request: Request) -> list[int]:
     """Greedy decoding without cache, padding or batch."""
-    text = render_request(model.tokenizer, request)
+    text = render_chat(model.tokenizer, request.messages, prefill=request.prefill)
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
     new: list[int] = []
     with torch.no_grad():
@@ -89,7 +92,7 @@ def test_a_prefill_is_continued(model: LocalModel) -> None:
         ids = by_hand(model, asked)
         start = model.tokenizer.decode(ids[:4])
         prefilled = dataclasses.replace(asked, prefill=start, max_tokens=6)
-        rendered = render_request(model.tokenizer, prefilled)
+        rendered = render_chat(model.tokenizer, prefilled.messages, prefill=prefilled.prefill)
         again = model.tokenizer(rendered, add_special_tokens=False)["input_ids"]
         if len(ids) < 10 or again[-4:] != ids[:4]:
             continue  # a random model's text may be written with other tokens
@@ -173,6 +176,7 @@ def test_a_shared_system_prompt_is_read_once_and_changes_no_score(model: LocalMo
         request = Request((system, Message("user", f"{asked} {'Please. ' * number}")))
         texts += [(request, answer) for answer in ("Open it.", "No, I won't: it is not mine.")]
     read: list[int] = []
+    asyncio.run(model.score(texts[:2]))  # at first use, sharing is tried against plain rows
     plain = model.model.forward
 
     def counted(**given: Any) -> Any:  # ** is the signature it stands in for
@@ -321,7 +325,7 @@ def test_shared_options_do_not_depend_on_their_order_or_batch(folder: Path) -> N
 
 def test_raw_text_is_read_without_a_chat_template(model: LocalModel) -> None:
     request = Request((), prefill="Please write a short story")
-    assert render_request(model.tokenizer, request) == "Please write a short story"
+    assert model.tokenizer.decode(encode_request(model.tokenizer, request)[0]) == request.prefill
     assert asyncio.run(model.score([(request, " about")]))[0].tokens >= 1
 
 
@@ -332,7 +336,11 @@ def test_a_greedy_continuation_is_known_as_greedy(model: LocalModel) -> None:
     assert score.greedy == plain_loop(model, request, done.text)[1]
 
 
-def test_what_exceeds_the_context_cannot_be_scored_and_says_so(model: LocalModel) -> None:
-    far_too_long = ask("Why? " * 3000)
-    with pytest.raises(NotSupportedError, match=r"exceeds the model's context of \d+: shorten"):
-        asyncio.run(model.score([(far_too_long, "Because.")]))
+def test_what_exceeds_the_context_fails_alone_and_says_so(model: LocalModel) -> None:
+    texts = [(ask("Why? " * 3000), "Because."), (ask("Why?"), "Because.")]
+    long, short = asyncio.run(model.score(texts))
+    assert math.isnan(long.logprob)
+    assert re.search(r"exceeds the model's context of \d+: shorten", long.reason)
+    assert short == asyncio.run(model.score(texts[1:]))[0]
+    assert math.isfinite(short.logprob)
+    assert not short.reason

@@ -20,6 +20,7 @@ from anlage.trainer.rows import tokenize
 from anlage.trainer.schedule import learning_rates
 
 from ...helpers.tiny_model import make_tiny_model
+from ...helpers.tokenizers import TEMPLATES, make_tokenizer, shipped_templates
 from ...helpers.training import make_pair, tiny_config
 
 REFUSAL = "I won't help with that, because it would hurt somebody. Please talk to a friend first."
@@ -224,3 +225,30 @@ def test_memory_grows_with_what_it_should(folder: Path, tokenizer: Any) -> None:
     assert four_bits.trained == small.trained
     plain = memory_need(shape, rows, tiny_config(share_prompts=False))
     assert plain.activations > memory_need(shape, rows, tiny_config()).activations
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        (shipped_templates()["gemma"], ["'<end_of_turn>'", "refuses a system message"]),
+        (shipped_templates()["qwen3"], ["'<|im_end|>'", r"</think>"]),
+        (TEMPLATES["dated"], ["2024-07-26"]),
+        (TEMPLATES["zephyr"], []),
+    ],
+)
+def test_what_the_template_does_is_said(template: str, says: list[str]) -> None:
+    found = preflight(healthy(), make_tokenizer("bytes", template), healthy_config())
+    assert {problem.code for problem in found} <= {"T012"}
+    text = "\n".join(problem.message for problem in found)
+    assert all(word in text for word in says)
+    assert bool(found) == bool(says)
+
+
+def test_a_refused_system_message_names_the_pair_and_the_way_out() -> None:
+    told = [replace(p, prompt=(Message("system", "Be kind."), *p.prompt)) for p in healthy()]
+    tokenizer = make_tokenizer("bytes", TEMPLATES["refusing"])
+    tokenizer.eos_token = "<|im_end|>"
+    found = codes(told, tokenizer, healthy_config())
+    assert found == {"T004": "error", "T012": "warning"}
+    (error,) = [p for p in preflight(told, tokenizer, healthy_config()) if p.code == "T004"]
+    assert "put the system text at the beginning of the first user message" in error.message
