@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Final, Literal
 
-from ..stats.bootstrap import paired_bootstrap
+from ..stats.clusters import clustered_difference, clustered_mean, clustered_rate, group_by
 from ..stats.intervals import (
     Difference,
     Estimate,
-    Interval,
     Rate,
     holm,
     mean_estimate,
@@ -97,8 +95,10 @@ def _change(measure: Measure, before: ModelEvaluation, after: ModelEvaluation) -
         return Change(measure, _rate(old), _rate(new), difference, difference.p)
     if len(shared) < 2:
         return None
-    difference = paired_mean_difference(old, new)
-    return Change(measure, mean_estimate(old), mean_estimate(new), difference, difference.p)
+    within = measure.range
+    difference = paired_mean_difference(old, new, within=within)
+    first_mean, second_mean = mean_estimate(old, within=within), mean_estimate(new, within=within)
+    return Change(measure, first_mean, second_mean, difference, difference.p)
 
 
 def _perplexity_change(
@@ -163,7 +163,7 @@ def suite_changes(
 
     Suites that differ in what was asked (another sample, another file) are left
     out: `unpaired` names them. Where one request stands in several units (attacks
-    of a family), whole requests are resampled and flipped.
+    of a family), the requests are the units of interval and test (`stats.clusters`).
 
     Args:
         before: The baseline.
@@ -213,36 +213,26 @@ def estimate_of(outcome: SuiteOutcome, measure: SuiteMeasure) -> Estimate | None
     """A measure of one model with its 95% interval, or None with too few units.
 
     Rates: Wilson. Means: t. Where one request stands in several units, the mean
-    over requests and its t interval.
+    over requests and an interval that takes requests as drawn (`stats.clusters`).
     """
-    return _estimate(outcome.units(measure), measure)
+    units = outcome.units(measure)
+    requests = outcome.requests()
+    return _estimate(list(units.values()), [requests[unit] for unit in units], measure)
 
 
-def _estimate(units: Mapping[str, float], measure: SuiteMeasure) -> Estimate | None:
-    if not units:
+def _estimate(values: list[float], requests: list[str], measure: SuiteMeasure) -> Estimate | None:
+    if not values:
         return None
-    clusters = _clusters(units)
-    if len(clusters) < len(units):
-        if len(clusters) < 2:
+    groups = group_by(requests, values)
+    if len(groups) < len(values):
+        if len(groups) < 2:
             return None
-        means = [fmean(values) for values in clusters.values()]
-        found = mean_estimate(means)
-        low, high = found.interval.low, found.interval.high
         if measure.is_rate:
-            low, high = max(0.0, low), min(1.0, high)
-        return Estimate(found.value, Interval(low, high), len(units))
-    values = list(units.values())
+            return clustered_rate(groups)
+        return clustered_mean(groups, within=measure.range)
     if measure.is_rate:
         return Rate(round(sum(values)), len(values)).estimate
-    return mean_estimate(values) if len(values) > 1 else None
-
-
-def _clusters(units: Mapping[str, float]) -> dict[str, list[float]]:
-    """Values by request: `jbb_h00+aim` and `jbb_h00+leo` are the same one."""
-    found: dict[str, list[float]] = {}
-    for unit, value in units.items():
-        found.setdefault(unit.split("+")[0], []).append(value)
-    return found
+    return mean_estimate(values, within=measure.range) if len(values) > 1 else None
 
 
 def _suite_change(
@@ -253,18 +243,20 @@ def _suite_change(
     if len(shared) < 2:
         return None
     before, after = [first[unit] for unit in shared], [second[unit] for unit in shared]
-    groups = [unit.split("+")[0] for unit in shared]
-    if len(set(groups)) < len(groups):
-        if len(set(groups)) < 2:
+    named = old.requests()
+    requests = [named[unit] for unit in shared]
+    groups = group_by(requests, before)
+    if len(groups) < len(shared):
+        if len(groups) < 2:
             return None
-        difference = paired_bootstrap(before, after, groups=groups)
+        difference = clustered_difference(
+            groups, group_by(requests, after), within=measure.range, is_rate=measure.is_rate
+        )
     elif measure.is_rate:
         difference = paired_difference([x == 1.0 for x in before], [x == 1.0 for x in after])
     else:
-        difference = paired_mean_difference(before, after)
-    estimates = [
-        _estimate(dict(zip(shared, values, strict=True)), measure) for values in (before, after)
-    ]
+        difference = paired_mean_difference(before, after, within=measure.range)
+    estimates = [_estimate(values, requests, measure) for values in (before, after)]
     if estimates[0] is None or estimates[1] is None:
         return None
     aimed = bool({measure.failure_mode, measure.suite, measure.suite.split("+")[0]} & set(targets))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..prompts.prompt import Role
+from ..stats.intervals import ANY, SHARE, Range
 from .suites.item import ItemRole
 from .suites.suite import Kind
 
@@ -33,6 +34,7 @@ TARGETS: tuple[str, str] = (HARM, "over_refusal")
 RATES: frozenset[MeasureName] = frozenset(
     {"defended", "over_refusal", "answered", "refused", "incoherent"}
 )
+_NOT_NEGATIVE: Final = Range(low=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,13 @@ class Measure:
     def is_rate(self) -> bool:
         """True for a share of answers, False for a mean."""
         return self.name in RATES
+
+    @property
+    def range(self) -> Range:
+        """What one unit's value can be (perplexity: in nats per token, as it is averaged)."""
+        if self.name == "perplexity":
+            return _NOT_NEGATIVE
+        return SHARE if self.is_rate or self.name == "repetition" else ANY
 
     @property
     def better(self) -> Literal["higher", "lower", ""]:
@@ -165,6 +174,13 @@ class SuiteMeasure:
     def is_rate(self) -> bool:
         """True for a share of units, False for a mean."""
         return self.name in SUITE_RATES
+
+    @property
+    def range(self) -> Range:
+        """What one unit's value can be."""
+        if self.is_rate or self.name in ("probability", "quality"):
+            return SHARE
+        return _NOT_NEGATIVE  # words, nats
 
     @property
     def label(self) -> str:

@@ -109,7 +109,7 @@ class ModelEvaluation:
             return Rate(round(sum(values)), len(values)).estimate if values else None
         if len(values) < 2:
             return None
-        mean = mean_estimate(values)
+        mean = mean_estimate(values, within=measure.range)
         if measure.name != "perplexity":
             return mean
         ends = Interval(math.exp(mean.interval.low), math.exp(mean.interval.high))

@@ -25,7 +25,7 @@ def pairs_stage(config: RunConfig, number: int) -> Stage:
     return Stage(
         f"pairs/round-{number + 1}" if here else "pairs",
         f"building pairs, round {number + 1}" if here else "building pairs",
-        3,
+        4,
         tuple(here + name for name in names),
         lambda config: _pairs_settings(config, number),
         lambda context: _pairs_inputs(context, number),

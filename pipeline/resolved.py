@@ -12,6 +12,7 @@ from ..prompts.similarity import content, near_duplicates, words
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .config import RunConfig
+from .inputs import training_prompts
 from .layer import LayerConfig
 
 FULL_RATE = 0.02
@@ -88,10 +89,12 @@ def select_pairs(config: RunConfig, pairs: Sequence[Pair]) -> list[Pair]:
         chosen = _without_repeats(chosen)
     if data.diversity < 1.0 and chosen:
         wanted = len(chosen)
-        names = sorted({pair.prompt_id.rsplit("-", 1)[0] for pair in chosen})
+        twin = {prompt.id: prompt.twin for prompt in training_prompts(config)}
+        named = [min(p.prompt_id, twin.get(p.prompt_id, p.prompt_id)) for p in chosen]
+        names = sorted(set(named))
         generator = random.Random(config.pairs.seed)  # noqa: S311
         kept = set(generator.sample(names, max(1, round(data.diversity * len(names)))))
-        few = [pair for pair in chosen if pair.prompt_id.rsplit("-", 1)[0] in kept]
+        few = [pair for pair, name in zip(chosen, named, strict=True) if name in kept]
         chosen = (few * math.ceil(wanted / len(few)))[:wanted]
     return chosen
 

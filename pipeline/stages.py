@@ -94,7 +94,7 @@ def _make_report(context: Context) -> str:
 _CONSTITUTION = Stage(
     "constitution",
     "compiling archetypes",
-    1,
+    2,
     ("10_constitution.yaml",),
     lambda config: config.archetypes.model_dump(mode="json"),
     _constitution_inputs,
@@ -112,7 +112,7 @@ _CALIBRATION = Stage(
 _EVALUATION = Stage(
     "evaluation",
     "evaluating before and after",
-    1,
+    2,
     ("50_evaluation.json",),
     lambda config: config.evaluation.model_dump(mode="json"),
     evaluation_inputs,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..stats.equivalence import Equivalence, mean_equivalence
 from ..stats.intervals import Difference, holm
-from ..stats.seeds import SeedDifference, bounded, crossed_difference, seed_difference
+from ..stats.seeds import SeedDifference, crossed_difference, seed_difference
 from .outcome import OutcomeSpec
 from .results import Results, shared_units
 
@@ -97,17 +97,10 @@ def _comparison(results: Results, outcome: OutcomeSpec, arm: str) -> Comparison:
     gaps = tuple(new - old for old, new in means)
     fixed = crossed = None
     if len(seeds) >= 2:
-        fixed = _bounded(seed_difference(*zip(*means, strict=True)), outcome)
+        fixed = seed_difference(*zip(*means, strict=True), within=outcome.range)
         if len(units) >= 2:
-            crossed = _bounded(crossed_difference(before, after), outcome)
+            crossed = crossed_difference(before, after, within=outcome.range)
     return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)
-
-
-def _bounded(found: SeedDifference, outcome: OutcomeSpec) -> SeedDifference:
-    """Within what a difference of shares, or of differences of shares, can be at all."""
-    if not outcome.is_rate:
-        return found
-    return bounded(found, 2.0 if outcome.measure == "separation" else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Attack(BaseModel):
             prefill=self.prefill,
             request=request,
             group=self.family,
+            source=item.source or item.id,
         )
 
 

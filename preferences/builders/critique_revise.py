@@ -76,7 +76,9 @@ async def _critique(
     settings: PairSettings,
     on_stage: OnStage | None,
 ) -> dict[str, Critique]:
-    """Critiques the drafts; returns prompt id -> critique."""
+    """Critiques the drafts; returns prompt id -> critique, {} where the critic is left out."""
+    if not settings.asks_critic:
+        return {}
     announce(on_stage, "critique", len(attempts))
     verdicts = settings.min_severity > 0
     items = [CritiqueItem(a.prompt, a.rejected, a.applied) for a in attempts]
