@@ -30,8 +30,8 @@ from anlage.inspection.suites import Asked, measure_suites
 from anlage.pipeline.inputs import system_prompt
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import run
-from anlage.stats.intervals import Estimate, Interval
-from anlage.stats.seeds import bounded, crossed_difference
+from anlage.stats.intervals import Estimate
+from anlage.stats.seeds import crossed_difference
 from anlage.study.design import PlannedRun, design
 from anlage.study.results import shared_units
 from rich.console import Console
@@ -129,13 +129,10 @@ def cell(arm: Arm, base: Arm, measure: Measure) -> str:
     estimate = outcome.estimate(measure)
     if len(seeds) < 2:
         return span_text(measure, estimate)
-    found = crossed_difference([[0.0] * len(before)] * len(seeds), seeds).difference
-    low, high = found.interval.low, found.interval.high
-    if low == high and estimate is not None:  # all alike: the prompts' own interval stands
-        low, high = estimate.interval.low, estimate.interval.high
-    if measure.is_rate:
-        low, high = max(0.0, low), min(1.0, high)
-    shown = span_text(measure, Estimate(found.value, Interval(low, high), len(before)))
+    zero = [[0.0] * len(before)] * len(seeds)
+    found = crossed_difference(zero, seeds, within=measure.range).difference
+    ends = measure.range.clip(found.interval)
+    shown = span_text(measure, Estimate(found.value, ends, len(before)))
     scale = 100 if measure.is_rate else 1
     each = ", ".join(f"{scale * fmean(row):.{0 if measure.is_rate else 2}f}" for row in seeds)
     return f"{shown} (seeds: {each})"
@@ -146,8 +143,7 @@ def change(arm: Arm, base: Arm, measure: Measure) -> str:
     seeds, before = values(arm, base, measure)
     if len(seeds) < 2 or len(before) < 2:
         return "–"
-    found = crossed_difference([before] * len(seeds), seeds)
-    gap = (bounded(found, 1.0) if measure.is_rate else found).difference
+    gap = crossed_difference([before] * len(seeds), seeds, within=measure.range).difference
     scale = 100 if measure.is_rate else 1
     low, high = scale * gap.interval.low, scale * gap.interval.high
     return f"{scale * gap.value:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -1,6 +1,6 @@
 """Do the intervals cover and the tests hold their level? By simulation.
 
-    python benchmarks/intervals.py                # the table of intervals.md, about 4 minutes
+    python benchmarks/intervals.py                # the table of intervals.md, about 6 minutes
     python benchmarks/intervals.py --quick        # fewer simulations
 
 Wilson's coverage is computed exactly; everything else is simulated with a seed.
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from anlage.stats.bootstrap import paired_bootstrap
+from anlage.stats.clusters import clustered_difference, clustered_rate, sign_flip_p
 from anlage.stats.equivalence import mean_equivalence, rate_equivalence
 from anlage.stats.intervals import (
+    SHARE,
     holm,
     mcnemar,
     mean_estimate,
@@ -31,6 +32,13 @@ from scipy.stats import binom, norm
 Rng = np.random.Generator
 GRID_P = (0.02, 0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98)
 GRID_N = (20, 40, 97, 250, 714)
+EDGE_P = (0.0, 0.02, 0.5, 0.98, 1.0)
+REQUESTS = (5, 10, 20, 48, 100)
+ATTACKS = 3
+ALIKE = (0.0, 0.3, 0.7, 1.0)
+"""Correlation of the answers to one request."""
+SEEDS = (2, 3, 5)
+PROMPTS = (12, 40, 97)
 
 
 @dataclass(frozen=True)
@@ -81,27 +89,11 @@ def share_of(runs: int, holds: Callable[[], bool]) -> float:
     return sum(holds() for _ in range(runs)) / runs
 
 
-def covering(rng: Rng, runs: int, resamples: int) -> list[Row]:
-    """Intervals of means: t, BCa (units and groups), seeds, seeds x prompts."""
+def covering(rng: Rng, runs: int) -> list[Row]:
+    """Intervals of means: t, seeds, seeds x prompts."""
 
     def t() -> bool:
         return mean_estimate((rng.normal(size=20) + 1).tolist()).interval.contains(1.0)
-
-    def bca(n: int) -> bool:  # skewed differences
-        gaps = rng.exponential(size=n) - 0.5
-        found = paired_bootstrap(
-            [0.0] * n, gaps.tolist(), resamples=resamples, seed=int(rng.integers(1 << 30))
-        )
-        return found.interval.contains(0.5)
-
-    def grouped() -> bool:  # 40 prompts with 3 attacks each
-        gaps = np.repeat(rng.normal(size=40), 3) + rng.normal(size=120) + 0.2
-        names = np.repeat(np.arange(40), 3).tolist()
-        found = paired_bootstrap(
-            [0.0] * 120, gaps.tolist(), groups=names, resamples=resamples,
-            seed=int(rng.integers(1 << 30)),
-        )  # fmt: skip
-        return found.interval.contains(0.2)
 
     def seeds() -> bool:
         after = (0.1 + 0.05 * rng.normal(size=5)).tolist()
@@ -117,13 +109,9 @@ def covering(rng: Rng, runs: int, resamples: int) -> list[Row]:
         found = crossed_difference(np.zeros((5, 40)).tolist(), gaps.tolist())
         return found.difference.interval.contains(0.1)
 
-    few = max(200, runs // 4)  # the bootstrap takes most of the time
     cover = "95% interval covers"
     return [
         Row(f"t {cover}", "normal, n 20", share_of(runs, t), runs),
-        Row(f"BCa bootstrap {cover}", "skewed, n 30", share_of(few, lambda: bca(30)), few),
-        Row(f"BCa bootstrap {cover}", "skewed, n 100", share_of(few, lambda: bca(100)), few),
-        Row(f"grouped BCa {cover}", "40 prompts x 3 attacks", share_of(few, grouped), few),
         Row(f"seed differences {cover}", "5 seeds, same prompts", share_of(runs, seeds), runs),
         *(
             Row(
@@ -135,6 +123,85 @@ def covering(rng: Rng, runs: int, resamples: int) -> list[Row]:
             for sd in (0.0, 0.1, 0.5)
         ),
     ]
+
+
+def answers(rng: Rng, p: float, groups: int, alike: float, repeats: int = ATTACKS) -> np.ndarray:
+    """(groups, repeats) yes/no outcomes of rate p; `alike` correlates those of one group."""
+    if alike in (0.0, 1.0) or p in (0.0, 1.0):
+        drawn = rng.random((groups, 1 if alike == 1.0 else repeats)) < p
+        return np.broadcast_to(drawn, (groups, repeats)).astype(float)
+    scale = (1 - alike) / alike
+    chance = rng.beta(p * scale, (1 - p) * scale, size=(groups, 1))
+    return (rng.random((groups, repeats)) < chance).astype(float)
+
+
+def summary(what: str, setting: str, cells: list[float], runs: int) -> Row:
+    note = f"{setting}; mean over {len(cells)} cells, from {min(cells):.3f} to {max(cells):.3f}"
+    return Row(what, note, float(np.mean(cells)), runs)
+
+
+def clustered(rng: Rng, runs: int) -> list[Row]:
+    """Rates and differences of rates where one request stands in three units."""
+    rows = []
+    for p in EDGE_P:
+        cells = [
+            share_of(
+                runs,
+                lambda n=n, a=a, p=p: clustered_rate(  # type: ignore[misc]
+                    answers(rng, p, n, a).tolist()
+                ).interval.contains(p),
+            )
+            for n, a in product(REQUESTS, ALIKE)
+        ]
+        rows.append(summary("clustered rate 95% interval covers", f"p {p:g}", cells, runs))
+
+    def difference(p: float, q: float, n: int, alike: float) -> bool:
+        before, after = answers(rng, p, n, alike), answers(rng, q, n, alike)
+        found = clustered_difference(
+            before.tolist(), after.tolist(), within=SHARE, is_rate=True, resamples=100
+        )
+        low, high = found.interval.low - 1e-12, found.interval.high + 1e-12
+        return low <= q - p <= high
+
+    for p, q in ((0.0, 0.02), (0.02, 0.02), (0.5, 0.5), (0.02, 0.5), (0.98, 1.0)):
+        cells = [
+            share_of(runs, lambda p=p, q=q, n=n, a=a: difference(p, q, n, a))  # type: ignore[misc]
+            for n, a in product(REQUESTS, ALIKE)
+        ]
+        what = "clustered difference 95% interval covers"
+        rows.append(summary(what, f"{p:g} to {q:g}", cells, runs))
+    return rows
+
+
+def crossed_rates(rng: Rng, runs: int) -> list[Row]:
+    """Differences of rates over seeds x prompts, near and at 0 and 1."""
+
+    def holds(seeds: int, prompts: int, p: float, q: float, alike: float) -> bool:
+        before, after = (answers(rng, r, prompts, alike, seeds).T for r in (p, q))
+        found = crossed_difference(before.tolist(), after.tolist(), within=SHARE).difference
+        return found.interval.low - 1e-12 <= q - p <= found.interval.high + 1e-12
+
+    rows = []
+    ends = (
+        (0.0, 0.0),
+        (0.0, 0.02),
+        (0.02, 0.02),
+        (0.02, 0.5),
+        (0.5, 0.5),
+        (0.5, 0.98),
+        (0.98, 1.0),
+    )
+    for seeds, (p, q) in product(SEEDS, ends):
+        cells = [
+            share_of(runs, lambda n=n, a=a, s=seeds, p=p, q=q: holds(s, n, p, q, a))  # type: ignore[misc]
+            for n, a in product(PROMPTS, ALIKE)
+        ]
+        rows.append(
+            summary(
+                "seeds x prompts of rates covers", f"{seeds} seeds, {p:g} to {q:g}", cells, runs
+            )
+        )
+    return rows
 
 
 def rejecting(rng: Rng, runs: int, resamples: int) -> list[Row]:
@@ -149,7 +216,7 @@ def rejecting(rng: Rng, runs: int, resamples: int) -> list[Row]:
     def flips() -> bool:
         gaps = rng.laplace(size=30).tolist()
         seed = int(rng.integers(1 << 30))
-        return paired_bootstrap([0.0] * 30, gaps, resamples=resamples, seed=seed).p < 0.05
+        return sign_flip_p(gaps, resamples=resamples, seed=seed) < 0.05
 
     def family() -> bool:
         return min(holm([mcnemar(*pairs(rng, 97, 0.4, 0.4, 0.5)).p for _ in range(12)])) < 0.05
@@ -192,7 +259,8 @@ def main() -> None:
     runs = 200 if arguments.quick else 2000
     resamples = 500 if arguments.quick else 2000
     rows = [grid_of_wilson(), grid_of_paired(rng, runs // 4)]
-    rows += covering(rng, runs, resamples) + rejecting(rng, runs, resamples)
+    rows += clustered(rng, runs // 4) + crossed_rates(rng, runs // 10)
+    rows += covering(rng, runs) + rejecting(rng, runs, resamples)
     print(table(rows))
 
 

@@ -1,7 +1,13 @@
-"""Measures a critic on labelled answer pairs before it may label anything."""
+"""Measures a critic on labelled answer pairs before it may label anything.
+
+Where it may is one decision over all slices (`labelled_slices`): the chance that any slice
+in which the critic is a coin may be labelled is at most 5%, however many slices there are.
+An interval of each slice by itself would let such a slice in every third time, with 36.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,15 +20,16 @@ from ..errors import ConfigurationError, OutcomeError, Problem
 from ..llm.request import Model
 from ..prompts.labelled import ANY_MODE, LabelledPair, cues_of, messages_of
 from ..prompts.prompt import Prompt
-from ..stats.intervals import wilson
+from ..stats.intervals import coin_p, holm, wilson
 from .compare import AnswerComparison, ComparisonItem, compare
 from .routing import route
 
 LabelSource = Literal["construction", "comparison"]
 
 MIN_DECIDED = 8
-"""Fewest decided pairs of a failure mode and role before its comparisons may label:
-with fewer, a coin passes the interval test too often over many rows."""
+"""Fewest decided pairs of a failure mode and role before its comparisons may label."""
+COIN_ALPHA = 0.05
+"""Largest chance that any slice is labelled in which the critic is a coin."""
 MAX_FAILED_SHARE = 0.5
 """Largest share of pairs whose calls may fail; beyond it the critic was not measured."""
 
@@ -83,14 +90,12 @@ class Calibration:
 
     @property
     def passing(self) -> tuple[CalibrationRow, ...]:
-        """The rows whose labels comparisons may set: the one rule on who may label where.
+        """The rows whose labels comparisons may set; see `labelled_slices`.
 
-        The lower bound of all pairs together must be above 0.5, and the row's own, too, on
-        at least `MIN_DECIDED` decided pairs. Everything else is labelled by construction.
+        Everything else is labelled by construction.
         """
-        if self.overall.low <= 0.5:
-            return ()
-        return tuple(row for row in self.rows if row.low > 0.5 and row.decided >= MIN_DECIDED)
+        chosen = labelled_slices(self.rows, self.overall)
+        return tuple(row for row in self.rows if (row.failure_mode, row.role) in chosen)
 
     @property
     def slices(self) -> frozenset[tuple[str, str]]:
@@ -140,6 +145,50 @@ def _not_one(source: str, why: str) -> ConfigurationError:
     fix = "delete it and run again: the critic's calls are stored"
     message = f"it is no calibration of this version: {why.strip():.80}"
     return ConfigurationError([Problem("D040", "error", source, 0, message, fix)])
+
+
+def labelled_slices(
+    rows: Sequence[CalibrationRow], overall: CalibrationRow
+) -> frozenset[tuple[str, str]]:
+    """The slices (failure mode, role) that a critic may label: the one place that says so.
+
+    Holm's step-down over the exact one-sided tests of every slice against a coin, so that
+    the family of all slices keeps the 5% (`COIN_ALPHA`); besides, the critic must beat a
+    coin over all pairs, and a slice needs `MIN_DECIDED` decided ones.
+
+    Args:
+        rows: One per failure mode and role, all that were measured.
+        overall: All pairs together.
+    """
+    if overall.low <= 0.5:
+        return frozenset()
+    adjusted = holm([coin_p(row.correct, row.decided) for row in rows])
+    return frozenset(
+        (row.failure_mode, row.role)
+        for row, p in zip(rows, adjusted, strict=True)
+        if p <= COIN_ALPHA and row.decided >= MIN_DECIDED
+    )
+
+
+def missing_pairs(row: CalibrationRow, slices: int) -> int | None:
+    """Decided pairs that a slice lacks before it could be labelled among so many slices.
+
+    Args:
+        row: The slice; it is assumed to stay as accurate as it was (perfect where nothing
+            was decided).
+        slices: Number of slices of the calibration.
+
+    Returns:
+        How many more, at least 0; None where it was right in half the pairs or fewer, or
+        would need more than 500.
+    """
+    accuracy = row.accuracy if row.decided else 1.0
+    if accuracy <= 0.5:
+        return None
+    for n in range(max(row.decided, MIN_DECIDED), 501):
+        if coin_p(math.floor(accuracy * n + 1e-9), n) <= COIN_ALPHA / max(1, slices):
+            return n - row.decided
+    return None
 
 
 async def calibrate(
@@ -233,7 +282,7 @@ def summarise(
     return replace(
         measured,
         labels="comparison" if measured.passing else "construction",
-        reason=_reason(overall, measured.passing),
+        reason=_reason(overall, rows, measured.passing),
     )
 
 
@@ -255,7 +304,9 @@ def _row(mode: str, role: str, comparisons: Sequence[AnswerComparison]) -> Calib
     )
 
 
-def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
+def _reason(
+    overall: CalibrationRow, rows: Sequence[CalibrationRow], passing: Sequence[CalibrationRow]
+) -> str:
     measured = (
         f"it chose the better answer in {overall.correct} of {overall.decided} decided pairs "
         f"(95% interval {overall.low:.2f} to {overall.high:.2f}; {overall.abstained} of "
@@ -280,7 +331,20 @@ def _reason(overall: CalibrationRow, passing: Sequence[CalibrationRow]) -> str:
     if not passing:
         return (
             "Labels are by construction: the critic beats a coin over all, but on no failure "
-            f"mode and role with {MIN_DECIDED} or more decided pairs; {measured}."
+            f"mode and role by itself, with {len(rows)} of them tested together; "
+            f"{_lacking(rows)}; {measured}."
         )
     where = ", ".join(f"{row.failure_mode} ({row.role})" for row in passing)
     return f"Comparisons may set labels for {where}; elsewhere by construction: {measured}."
+
+
+def _lacking(rows: Sequence[CalibrationRow]) -> str:
+    """How far the best slice is from being labelled, in words."""
+    missing = [(n, row) for row in rows if (n := missing_pairs(row, len(rows))) is not None]
+    if not missing:
+        return "none was right in more than half of its pairs"
+    fewest, row = min(missing, key=lambda found: found[0])
+    return (
+        f"the nearest, {row.failure_mode} ({row.role}), was right in {row.correct} of "
+        f"{row.decided} and needs {fewest} more decided pairs of that accuracy"
+    )

@@ -172,8 +172,8 @@ def _assemble(
 
 def revision_job(
     prompt: Prompt,
-    critique: Critique,
-    principle: Principle,
+    critique: Critique | None,
+    principle: Principle | None,
     *,
     opening: str,
     temperature: float,
@@ -190,8 +190,9 @@ def revision_job(
 
     Args:
         prompt: What was asked.
-        critique: What the critic said about the draft.
-        principle: The principle; its `revise` request is shown.
+        critique: What the critic said about the draft; None shows the rule alone.
+        principle: The principle; its `revise` request is shown. None shows the critique
+            alone, with the bare wish for a better answer.
         opening: One of its good openings, with gaps; "" leaves the form to the model.
         temperature: Sampling temperature, 0 for greedy.
         max_tokens: Most new tokens over all gaps.
@@ -199,16 +200,25 @@ def revision_job(
         top_p: Nucleus mass of the sampling.
 
     Returns:
-        A job for `fill_frames`. A system message of the prompt is kept, before ours.
+        A job for `fill_frames`. A system message of the prompt is kept, before ours; with
+        neither critique nor principle nothing is put there.
     """
-    content = render(
-        "revise", {"critique": neutralise(critique.reason), "request": principle.revise}
-    )
+    content = _instruction(critique, principle)
     return FrameJob(
-        messages=with_instruction(prompt.messages, content.strip()),
+        messages=with_instruction(prompt.messages, content) if content else prompt.messages,
         opening=opening,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
         seed=seed,
     )
+
+
+def _instruction(critique: Critique | None, principle: Principle | None) -> str:
+    """What a revision is told: the same words whatever of the two it is shown."""
+    if critique is not None and principle is not None:
+        values = {"critique": neutralise(critique.reason), "request": principle.revise}
+        return render("revise", values).strip()
+    if critique is not None:
+        return render("revise_critique", {"critique": neutralise(critique.reason)}).strip()
+    return render("revise_rule", {"request": principle.revise}).strip() if principle else ""

@@ -79,6 +79,7 @@ class Answer:
         finish: `stop`, `length` (cut at `max_tokens`) or `error`.
         error: Why the call failed, or "".
         key: Cache key of the call, "" without a store.
+        twin: Id of the prompt's other half; "" where it is not known.
     """
 
     prompt_id: str
@@ -92,6 +93,7 @@ class Answer:
     finish: str
     error: str = ""
     key: str = ""
+    twin: str = ""
 
 
 def repeated_share(text: str, *, n: int = 3) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
-from ..stats.bootstrap import paired_bootstrap
+from ..stats.clusters import clustered_difference, group_by
 from ..stats.intervals import (
     Difference,
     Estimate,
@@ -89,6 +89,10 @@ class Measured(Protocol):
         """Unit id -> value; 0.0 or 1.0 for a rate. Pairs two models up."""
         ...
 
+    def requests(self, measure: Measure) -> Mapping[str, str]:
+        """Unit id -> id of what was asked; a unit that is not there is one by itself."""
+        ...
+
     def asked(self, measure: Measure) -> Hashable:
         """What the measure was taken on; two models are compared only where it is equal."""
         ...
@@ -102,7 +106,7 @@ def changes(
     Left out: measures with no shared units (means and suites: fewer than 2), suites
     that differ in what was asked (`unpaired` names them), and perplexity where the
     tokenizers differ. Where one request stands in several units (attacks of a family),
-    whole requests are resampled and flipped.
+    the requests are the units of interval and test (`stats.clusters`).
 
     Args:
         before: The baseline.
@@ -114,7 +118,7 @@ def changes(
         replace(change, aimed=_is_aimed(measure, targets))
         for measure in before.measures()
         if before.asked(measure) == after.asked(measure)
-        and (change := compare(measure, before.units(measure), after.units(measure))) is not None
+        and (change := _between(before, after, measure)) is not None
     ]
     adjusted: dict[int, float] = {}
     for family in {change.measure.family for change in found}:
@@ -123,8 +127,17 @@ def changes(
     return tuple(replace(change, p_holm=adjusted[index]) for index, change in enumerate(found))
 
 
+def _between(before: Measured, after: Measured, measure: Measure) -> Change | None:
+    units = before.units(measure), after.units(measure)
+    return compare(measure, *units, requests=before.requests(measure))
+
+
 def compare(
-    measure: Measure, before: Mapping[str, float], after: Mapping[str, float]
+    measure: Measure,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    *,
+    requests: Mapping[str, str] | None = None,
 ) -> Change | None:
     """One measure on the units both have, not adjusted; None with too few of them.
 
@@ -132,26 +145,31 @@ def compare(
         measure: What the values are.
         before: Unit id -> value of the baseline.
         after: The same of the other model.
+        requests: Unit id -> id of what was asked; a unit that is not there is one by itself.
     """
+    named = requests or {}
     shared = [unit for unit in before if unit in after]
     if len(shared) < (1 if measure.is_rate and not measure.suite else 2):
         return None
     old, new = [before[unit] for unit in shared], [after[unit] for unit in shared]
-    first, second = (measure.estimate(dict(zip(shared, x, strict=True))) for x in (old, new))
+    first, second = (measure.estimate(dict(zip(shared, x, strict=True)), named) for x in (old, new))
     if first is None or second is None:
         return None
-    difference = _difference(measure, old, new, measure.groups(shared))
+    difference = _difference(measure, old, new, [named.get(unit, unit) for unit in shared])
     return Change(measure, first, second, difference, difference.p)
 
 
 def _difference(
-    measure: Measure, old: Sequence[float], new: Sequence[float], groups: Sequence[str]
+    measure: Measure, old: Sequence[float], new: Sequence[float], requests: Sequence[str]
 ) -> Difference:
-    if len(set(groups)) < len(groups):
-        return paired_bootstrap(old, new, groups=groups)
+    groups = group_by(requests, old)
+    if len(groups) < len(old):
+        return clustered_difference(
+            groups, group_by(requests, new), within=measure.range, is_rate=measure.is_rate
+        )
     if measure.is_rate:
         return paired_difference([x == 1.0 for x in old], [x == 1.0 for x in new])
-    return paired_mean_difference(old, new)
+    return paired_mean_difference(old, new, within=measure.range)
 
 
 def _is_aimed(measure: Measure, targets: Collection[str]) -> bool:

@@ -179,6 +179,7 @@ def _judged(prompt: Prompt, completion: Completion, judge: Judge) -> Answer:
         finish=completion.finish,
         error=(completion.outcome.reason or "the call failed") if failed else "",
         key=completion.key,
+        twin=prompt.twin,
     )
 
 

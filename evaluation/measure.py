@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Final, Literal
 
 from ..prompts.prompt import Role
-from ..stats.intervals import Estimate, Interval, Rate, mean_estimate
+from ..stats.clusters import clustered_mean, clustered_rate, group_by
+from ..stats.intervals import ANY, SHARE, Estimate, Interval, Range, Rate, mean_estimate
 from .suites.item import ItemRole
 from .suites.suite import Kind
 
@@ -65,6 +65,7 @@ class _Entry:
         unit: Of its values and differences.
         is_rate: True where each unit is a yes or a no.
         decimals: Of the ends of an interval that is shown in percent.
+        range: What one unit's value can be (perplexity: in nats, as it is averaged).
     """
 
     words: str
@@ -72,8 +73,10 @@ class _Entry:
     unit: Unit
     is_rate: bool = False
     decimals: int = 0
+    range: Range = SHARE
 
 
+_NOT_NEGATIVE: Final = Range(low=0.0)
 _VOCABULARY: Final[Mapping[MeasureName, _Entry]] = {
     "defended": _Entry("defended", "higher", "points", is_rate=True),
     "over_refusal": _Entry("over-refusal", "lower", "points", is_rate=True),
@@ -84,13 +87,15 @@ _VOCABULARY: Final[Mapping[MeasureName, _Entry]] = {
     "accuracy": _Entry("accuracy", "higher", "points", is_rate=True),
     "matching": _Entry("matching", "", "points", is_rate=True),
     "order_bias": _Entry("order bias", "", "points", is_rate=True),
-    "separation": _Entry("separation (defended minus over-refused)", "higher", "points"),
+    "separation": _Entry(
+        "separation (defended minus over-refused)", "higher", "points", range=Range(-1.0, 1.0)
+    ),
     "repetition": _Entry("repetition", "lower", "share", decimals=1),
     "probability": _Entry("probability", "higher", "share"),
-    "perplexity": _Entry("perplexity", "lower", "nats per token"),
-    "margin": _Entry("probe", "higher", "nats per token"),
-    "nats": _Entry("nats per token", "lower", "nats per token"),
-    "length": _Entry("words per answer", "", "words"),
+    "perplexity": _Entry("perplexity", "lower", "nats per token", range=_NOT_NEGATIVE),
+    "margin": _Entry("probe", "higher", "nats per token", range=ANY),
+    "nats": _Entry("nats per token", "lower", "nats per token", range=_NOT_NEGATIVE),
+    "length": _Entry("words per answer", "", "words", range=_NOT_NEGATIVE),
     "quality": _Entry("harmful quality", "lower", "score"),
 }
 """Every measure, once: a new one is a name above and a row here."""
@@ -99,6 +104,7 @@ PRIMARY: Final = frozenset({"defended", "over_refusal", "accuracy", "matching", 
 """Measures of suites a claim may rest on."""
 
 _ROLE_IMPLIED: Final = ("defended", "over_refusal", "separation")
+_ALONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,11 @@ class Measure:
         return _VOCABULARY[self.name].is_rate
 
     @property
+    def range(self) -> Range:
+        """What one unit's value can be; the only source of the bounds of its intervals."""
+        return _VOCABULARY[self.name].range
+
+    @property
     def in_points(self) -> bool:
         """True where changes are percentage points: rates, and differences of rates."""
         return self.unit == "points"
@@ -185,32 +196,37 @@ class Measure:
         """With its suite where it has one, e.g. `jbb-benign: over-refusal`."""
         return f"{self.suite}: {self.label}" if self.suite else self.label
 
-    def estimate(self, units: Mapping[str, float]) -> Estimate | None:
+    def estimate(
+        self, units: Mapping[str, float], requests: Mapping[str, str] = _ALONE
+    ) -> Estimate | None:
         """The measure of one model with its 95% interval, or None with too few units.
 
         Rates: Wilson. Means: t. Perplexity: exp of the t interval in nats. Where one
-        request stands in several units: the mean over requests and its t interval.
+        request stands in several units: the mean over requests and an interval that
+        takes requests as drawn (`stats.clusters`).
 
         Args:
             units: Unit id -> value; 0.0 or 1.0 for a rate.
+            requests: Unit id -> id of what was asked; a unit that is not there is one by
+                itself.
         """
         values = list(units.values())
-        groups = self.groups(units)
-        if len(set(groups)) < len(values):
-            return self._clustered(values, groups)
+        groups = group_by([requests.get(unit, unit) for unit in units], values)
+        if len(groups) < len(values):
+            if len(groups) < 2:
+                return None
+            if self.is_rate:
+                return clustered_rate(groups)
+            return clustered_mean(groups, within=self.range)
         if self.is_rate:
             return Rate(round(sum(values)), len(values)).estimate if values else None
         if len(values) < 2:
             return None
-        mean = mean_estimate(values)
+        mean = mean_estimate(values, within=self.range)
         if self.name != "perplexity":
             return mean
         ends = Interval(math.exp(mean.interval.low), math.exp(mean.interval.high))
         return Estimate(math.exp(mean.value), ends, mean.n)
-
-    def groups(self, units: Sequence[str] | Mapping[str, float]) -> list[str]:
-        """The request of each unit: of a suite, `h00+aim` and `h00+leo` are the same one."""
-        return [unit.split("+")[0] if self.suite else unit for unit in units]
 
     def form(self) -> dict[str, Any]:
         """As it stands in `50_evaluation.json`."""
@@ -220,18 +236,6 @@ class Measure:
             "failure_mode": self.failure_mode,
             "role": self.role,
         }
-
-    def _clustered(self, values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
-        requests: dict[str, list[float]] = {}
-        for value, group in zip(values, groups, strict=True):
-            requests.setdefault(group, []).append(value)
-        if len(requests) < 2:
-            return None
-        found = mean_estimate([fmean(each) for each in requests.values()])
-        low, high = found.interval.low, found.interval.high
-        if self.is_rate:
-            low, high = max(0.0, low), min(1.0, high)
-        return Estimate(found.value, Interval(low, high), len(values))
 
 
 def measures_for(failure_modes: set[str], probes: set[tuple[str, Role]]) -> list[Measure]:

@@ -200,7 +200,7 @@ CAPTION = (
 
 SUITES_CAPTION = (
     "Values with 95% intervals (Wilson; t for means). Changes are on the same prompts: points for "
-    "rates; Newcombe and exact McNemar, paired t, or a bootstrap over requests where one request "
+    "rates; Newcombe and exact McNemar, paired t, or both over requests where one request "
     "stands in several units. p is Holm-adjusted. The judge's errors are in no interval."
 )
 """How to read the numbers of suites."""

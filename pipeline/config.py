@@ -29,6 +29,7 @@ from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .layer import LayerConfig, missing_data
+from .names import name_problems
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +47,20 @@ class ArchetypeChoice(BaseModel):
     """Ids of shipped archetypes to train together with those of `path`, such as the ones
     that guard what they risk."""
     shuffle_seed: int | None = Field(default=None, ge=0)
-    """A control: deals the principles' texts out to places where they do not belong."""
+    """A control: deals the principles' texts out to places where they do not belong, never
+    to one of the opposite failure mode."""
+    guards: tuple[str, ...] | None = None
+    """Failure modes whose principles are kept; null for all. Two runs with the same ones make
+    pairs from the same prompts, whatever archetypes they have."""
+    inverted: bool = False
+    """A control: gives every principle the texts of one that guards against the opposite
+    failure mode."""
+
+    @model_validator(mode="after")
+    def _one_deal(self) -> ArchetypeChoice:
+        if self.inverted and self.shuffle_seed is not None:
+            raise ValueError("`shuffle_seed` and `inverted` are two controls: give one")
+        return self
 
 
 class PromptChoice(BaseModel):
@@ -70,8 +84,8 @@ class CalibrationConfig(BaseModel):
     limit: int | None = Field(default=80, ge=1)
     """Most labelled pairs, drawn alike from every failure mode and role; null for all.
     80 take a critic of 135M parameters about 50 s on two cores. A failure mode and role
-    needs 8 decided pairs before comparisons may label there, so raise it for a critic
-    that should."""
+    needs some 10 decided pairs, all of them right, before comparisons may label there (more
+    where some are wrong), so raise it for a critic that should: null takes all there are."""
 
 
 class EvaluationConfig(BaseModel):
@@ -224,7 +238,7 @@ def load_config(path: str | Path) -> RunConfig:
 
 
 def check_config(config: RunConfig, source: str) -> None:
-    """Checks what the file alone cannot show: that named files and folders exist.
+    """Checks what the file alone cannot show: that what it names exists.
 
     Args:
         config: The config.
@@ -242,6 +256,7 @@ def check_config(config: RunConfig, source: str) -> None:
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
     problems += missing_data(config.layers or (), source)
+    problems += name_problems(config, source)
     if config.pairs.builder == "teacher" and config.teacher is None:
         message = "`pairs.builder` is teacher, but there is no `teacher`"
         fix = "name a stronger model in `teacher`, or take another builder"

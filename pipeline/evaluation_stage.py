@@ -26,6 +26,7 @@ class EvaluationStage(Stage):
 
     name = "evaluation"
     title = "evaluating before and after"
+    version = 2
     outputs = ("50_evaluation.json",)
 
     def settings(self, resolved: Resolved) -> object:

@@ -14,7 +14,7 @@ from ..archetypes.schema import Archetype
 from ..archetypes.vocabulary import opposite
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
-from ..constitution.shuffle import shuffled
+from ..constitution.shuffle import inverted, shuffled
 from ..errors import ArchetypeError, Problem
 from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
 from ..prompts.loader import load_prompts
@@ -48,18 +48,20 @@ def labelled_pairs(resolved: Resolved) -> list[LabelledPair]:
     The exemplars of the chosen archetypes, then the labelled answers of every
     failure mode that one of their principles guards against.
     """
-    archetypes = chosen_archetypes(resolved.archetypes)
-    exemplars = [exemplar for archetype in archetypes for exemplar in archetype.exemplars]
-    return [*exemplars, *load_labelled(failure_modes=_guarded(archetypes))]
+    choice = resolved.archetypes
+    exemplars = [e for archetype in chosen_archetypes(choice) for e in archetype.exemplars]
+    return [*exemplars, *load_labelled(failure_modes=_guarded(choice))]
 
 
-def _guarded(archetypes: Sequence[Archetype]) -> set[str]:
-    return {principle.failure_mode for a in archetypes for principle in a.principles}
+def _guarded(choice: ArchetypeChoice) -> set[str]:
+    """Failure modes that the chosen principles guard against."""
+    found = {p.failure_mode for a in chosen_archetypes(choice) for p in a.principles}
+    return found if choice.guards is None else found.intersection(choice.guards)
 
 
 def calibration_pairs(resolved: Resolved) -> list[LabelledPair]:
     """The labelled pairs the critic is measured on: a sample of those a principle can judge."""
-    modes = _guarded(chosen_archetypes(resolved.archetypes))
+    modes = _guarded(resolved.archetypes)
     pairs = [
         pair
         for pair in labelled_pairs(resolved)
@@ -140,6 +142,11 @@ def _compiled(chosen: ArchetypeChoice, stamp: tuple[tuple[str, int, int], ...]) 
     own = compile_constitution(archetype_source(chosen.path), only=chosen.only)
     # What the linter calls an error in the author's own files has been raised by now.
     whole = constitution_of(chosen_archetypes(chosen)) if chosen.library else own
+    if chosen.guards is not None:
+        kept = tuple(p for p in whole if p.failure_mode in chosen.guards)
+        whole = Constitution(kept, whole.sources)
+    if chosen.inverted:
+        return inverted(whole)
     seed = chosen.shuffle_seed
     return whole if seed is None else shuffled(whole, seed=seed)
 

@@ -77,7 +77,7 @@ class PairsStage(Stage):
         number: The 0-based round.
     """
 
-    version = 3
+    version = 4
 
     def __init__(self, resolved: Resolved, number: int) -> None:
         here = round_folder(resolved, number)

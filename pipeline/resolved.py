@@ -254,6 +254,8 @@ class Resolved:
         Where only a share of the prompts is to be used, their pairs are repeated, so that
         there are as many as before.
         """
+        from .inputs import training_prompts  # it reads settings from here
+
         if self._config.conditions is None:
             return list(pairs)
         data = self._conditions.data
@@ -262,10 +264,12 @@ class Resolved:
             chosen = _without_repeats(chosen)
         if data.diversity < 1.0 and chosen:
             wanted = len(chosen)
-            names = sorted({pair.prompt_id.rsplit("-", 1)[0] for pair in chosen})
+            twin = {prompt.id: prompt.twin for prompt in training_prompts(self)}
+            named = [min(p.prompt_id, twin.get(p.prompt_id, p.prompt_id)) for p in chosen]
+            names = sorted(set(named))
             generator = random.Random(self.data_seed)  # noqa: S311
             kept = set(generator.sample(names, max(1, round(data.diversity * len(names)))))
-            few = [pair for pair in chosen if pair.prompt_id.rsplit("-", 1)[0] in kept]
+            few = [pair for pair, name in zip(chosen, named, strict=True) if name in kept]
             chosen = (few * math.ceil(wanted / len(few)))[:wanted]
         return chosen
 

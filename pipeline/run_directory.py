@@ -153,13 +153,17 @@ def locked(run: RunDirectory) -> Iterator[None]:
 
 _ADJUSTABLE = frozenset({"budget", "chat"})
 _ADDED = {"rounds": 1, "layers": None, "conditions": None}
+_ADDED_WITHIN = {"archetypes": {"guards": None, "inverted": False}}
 """Keys that runs of earlier versions lack, and what they mean there."""
 
 
 def _identity(text: str) -> dict[str, object]:
     """The part of a config that says what the run is; what it may spend, and how fast, does not."""
-    data = yaml.safe_load(text)
-    return {k: v for k, v in {**_ADDED, **(data or {})}.items() if k not in _ADJUSTABLE}
+    data = {**_ADDED, **(yaml.safe_load(text) or {})}
+    for section, added in _ADDED_WITHIN.items():
+        if isinstance(data.get(section), dict):
+            data[section] = {**added, **data[section]}
+    return {k: v for k, v in data.items() if k not in _ADJUSTABLE}
 
 
 def _differences(old: dict[str, object], new: dict[str, object]) -> str:

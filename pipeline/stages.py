@@ -26,6 +26,7 @@ class ConstitutionStage(Stage):
 
     name = "constitution"
     title = "compiling archetypes"
+    version = 2
     outputs = ("10_constitution.yaml",)
 
     def settings(self, resolved: Resolved) -> object:

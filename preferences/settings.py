@@ -12,6 +12,9 @@ BuilderName = Literal["critique_revise", "contrast", "best_of_n", "teacher"]
 LabelPolicy = Literal["calibrated", "construction", "comparison"]
 
 
+RevisionContext = Literal["critique", "rule", "critique_alone", "prompt"]
+
+
 class PairSettings(BaseModel):
     """How pairs are built. Unknown keys are refused."""
 
@@ -35,9 +38,11 @@ class PairSettings(BaseModel):
     tries: int = Field(default=2, ge=1, le=5)
     """Most revisions of one draft: one that a filter would throw out, or that copies its
     instructions, is written again from the prompt alone, with another opening and seed."""
-    revision_context: Literal["critique", "prompt"] = "critique"
-    """What a revision sees: draft, critique and rule, or only the prompt and its opening
-    (the arm without critique; also for models so small that they copy what they see)."""
+    revision_context: RevisionContext = "critique"
+    """What a revision sees beside prompt and opening: `critique`, the critique and the rule;
+    `rule`, the rule alone; `critique_alone`, the critique without the rule; `prompt`, neither
+    (also for models so small that they copy what they see). Where no critique is seen, none
+    is asked for, and no critique decides what makes a pair."""
     share_unprefilled: float = Field(default=0.8, ge=0.0, le=1.0)
     """Share of the prompts a plain answer does not fail on (harmless twins) whose chosen
     answer is that answer, so that good openings do not become a mark of the chosen side."""
@@ -60,7 +65,8 @@ class PairSettings(BaseModel):
     """Rounds of critique and revision, each after the first under another principle, drawn
     by shared cues."""
     min_severity: int = Field(default=0, ge=0, le=3)
-    """A draft that the critic finds less severe than this makes no pair; 0 does not ask."""
+    """A draft that the critic finds less severe than this makes no pair; 0 does not ask, and
+    neither does a `revision_context` without a critique."""
     candidates: int = Field(default=4, ge=2, le=16)
     """Answers per prompt that `best_of_n` chooses from."""
     teacher_rules: int = Field(default=5, ge=1, le=100)
@@ -89,6 +95,11 @@ class PairSettings(BaseModel):
                 "another builder"
             )
         return self
+
+    @property
+    def asks_critic(self) -> bool:
+        """Whether drafts are criticised at all."""
+        return self.revision_context in ("critique", "critique_alone")
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> PairSettings:

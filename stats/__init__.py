@@ -1,1 +1,1 @@
-"""Intervals, tests, seeds, bootstrap, equivalence, power."""
+"""Intervals, tests, seeds, clusters, equivalence, power."""

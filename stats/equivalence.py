@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, stdev
 
-from .intervals import Interval, mcnemar, mean_estimate
+from .intervals import Interval, are_equal, mcnemar, mean_estimate, no_spread_p
 
 ALPHA = 0.05
 
@@ -53,6 +53,9 @@ class Equivalence:
 def mean_equivalence(before: Sequence[float], after: Sequence[float], margin: float) -> Equivalence:
     """Two one-sided paired t tests (Schuirmann 1987).
 
+    Where all differences are equal, the p-values are those of sign flips, 1 / 2^n: five
+    pairs are the fewest that can show anything.
+
     Raises:
         ValueError: Lengths differ, fewer than 2 pairs, or a margin not above 0.
     """
@@ -60,8 +63,12 @@ def mean_equivalence(before: Sequence[float], after: Sequence[float], margin: fl
     differences = [y - x for x, y in zip(before, after, strict=True)]
     estimate = mean_estimate(differences)
     error = stdev(differences) / math.sqrt(estimate.n)
-    if error == 0.0:
-        low, high = float(estimate.value <= -margin), float(estimate.value >= margin)
+    if are_equal(differences):
+        # Equal differences are no proof: no smaller p-value exists by sign flips.
+        least = no_spread_p(estimate.n) / 2
+        low, high = (
+            1.0 if lost else least for lost in (estimate.value <= -margin, estimate.value >= margin)
+        )
         ends = Interval(estimate.value, estimate.value)
     else:
         from scipy import stats

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from .intervals import CONFIDENCE, Difference, Interval, paired_mean_difference
+from .intervals import (
+    ANY,
+    CONFIDENCE,
+    Difference,
+    Interval,
+    Range,
+    are_equal,
+    no_spread_p,
+    paired_difference,
+    paired_mean_difference,
+    score_difference,
+)
 
 CLAIM_SEEDS = 5
 PROVISIONAL_SEEDS = 3
@@ -41,20 +52,24 @@ class SeedDifference:
         return "provisional" if self.seeds >= PROVISIONAL_SEEDS else "anecdote"
 
 
-def seed_difference(before: Sequence[float], after: Sequence[float]) -> SeedDifference:
+def seed_difference(
+    before: Sequence[float], after: Sequence[float], *, within: Range = ANY
+) -> SeedDifference:
     """T interval on paired seed differences, one number per run.
 
     The prompts are taken as fixed: the interval says what another seed would
-    give on the *same* prompts.
+    give on the *same* prompts. Seeds that agree to the last digit are no proof that the
+    next one does: see `paired_mean_difference`.
 
     Args:
         before: One value a seed.
         after: The other arm, same seeds in the same order.
+        within: What one such value can be.
 
     Raises:
         ValueError: Lengths differ or fewer than 2 seeds.
     """
-    found = paired_mean_difference(before, after)
+    found = paired_mean_difference(before, after, within=within)
     gaps = [y - x for x, y in zip(before, after, strict=True)]
     mean = fmean(gaps)
     sd = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1))
@@ -62,71 +77,157 @@ def seed_difference(before: Sequence[float], after: Sequence[float]) -> SeedDiff
 
 
 def crossed_difference(
-    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]
+    before: Sequence[Sequence[float]],
+    after: Sequence[Sequence[float]],
+    *,
+    within: Range = ANY,
 ) -> SeedDifference:
     """Mean difference that holds for new seeds *and* new prompts.
 
     Every seed answers the same prompts, so both are random and crossed. The
     variance of the mean is (MS_seeds + MS_prompts - MS_rest) / (seeds x
     prompts), its degrees of freedom by Satterthwaite (1946), as in the two-way
-    random-effects model (Clark 1973 on prompts as a random sample). Where
-    prompts vary little the result is `seed_difference`'s, or a bit wider: the
-    variance is never taken below that of seeds alone.
+    random-effects model (Clark 1973 on prompts as a random sample).
+
+    Three bounds keep what chance does to a difference of mean squares out of it. The
+    degrees of freedom are at least seeds - 1 (with fewer than those of its least known
+    part, Satterthwaite's go to 0 and the interval to infinity). The interval is never
+    narrower than that over seeds alone. Yes/no outcomes (all values at an end of
+    `within`) get at least the width they would have if no answer depended on another,
+    and where nothing varies at all, that of one answer a prompt.
 
     Args:
         before: (seeds, prompts): each run's value on each prompt.
         after: The other arm: same seeds, same prompts, same order.
+        within: What one value can be; the difference is clipped to what follows from it.
 
     Raises:
         ValueError: Shapes differ, or fewer than 2 seeds or prompts.
     """
     gaps = _gaps(before, after)
+    squares = _mean_squares(gaps)
+    sd_seeds = math.sqrt(max(0.0, squares.seeds - squares.rest) / len(gaps[0]))
+    sd_prompts = math.sqrt(max(0.0, squares.prompts - squares.rest) / len(gaps))
+    if squares.total <= 0.0:
+        found = _without_spread(before, after, squares.mean, within)
+    else:
+        found = _with_spread(squares, within)
+        floor = _independent(before, after, within)
+        if floor is not None:
+            ends = Interval(
+                min(found.interval.low, floor.interval.low),
+                max(found.interval.high, floor.interval.high),
+            )
+            found = Difference(found.value, ends, found.n, max(found.p, floor.p), found.method)
+    return SeedDifference(found, len(gaps), sd_seeds, sd_prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    """Mean squares of a table of seeds x prompts."""
+
+    mean: float
+    seeds: float
+    prompts: float
+    rest: float
+    n_seeds: int
+    n_prompts: int
+
+    @property
+    def total(self) -> float:
+        """The variance of the mean times seeds and prompts, never below that of seeds alone.
+
+        Seeds whose means happen to be the same number (shares often are) say nothing of
+        their variance; what is left over then stands for it, as it does on average.
+        """
+        found = max(self.seeds, self.seeds + self.prompts - self.rest)
+        return found if found > 1e-9 * self.rest else self.rest
+
+    @property
+    def df(self) -> float:
+        """Satterthwaite's degrees of freedom, at least those of the seeds."""
+        least = self.n_seeds - 1.0
+        if self.prompts <= self.rest:
+            return least
+        parts = (
+            self.seeds**2 / least
+            + self.prompts**2 / (self.n_prompts - 1)
+            + self.rest**2 / (least * (self.n_prompts - 1))
+        )
+        return max(least, self.total**2 / parts)
+
+
+def _mean_squares(gaps: Sequence[Sequence[float]]) -> _Squares:
     seeds, prompts = len(gaps), len(gaps[0])
-    mean = fmean(value for row in gaps for value in row)
+    values = [value for row in gaps for value in row]
+    if are_equal(values):
+        return _Squares(values[0], 0.0, 0.0, 0.0, seeds, prompts)
+    mean = fmean(values)
     rows = [fmean(row) for row in gaps]
     columns = [fmean(column) for column in zip(*gaps, strict=True)]
-    ms_seeds = prompts * sum((row - mean) ** 2 for row in rows) / (seeds - 1)
-    ms_prompts = seeds * sum((column - mean) ** 2 for column in columns) / (prompts - 1)
     rest = sum(
         (gaps[i][j] - rows[i] - columns[j] + mean) ** 2
         for i in range(seeds)
         for j in range(prompts)
     )
-    df_rest = (seeds - 1) * (prompts - 1)
-    ms_rest = rest / df_rest
-    total = max(ms_seeds, ms_seeds + ms_prompts - ms_rest)
-    sd_seeds = math.sqrt(max(0.0, ms_seeds - ms_rest) / prompts)
-    sd_prompts = math.sqrt(max(0.0, ms_prompts - ms_rest) / seeds)
-    if total == 0.0:
-        fixed = Difference(mean, Interval(mean, mean), seeds, float(mean == 0.0), "no spread")
-        return SeedDifference(fixed, seeds, sd_seeds, sd_prompts)
-    if ms_prompts > ms_rest:
-        parts = ms_seeds**2 / (seeds - 1) + ms_prompts**2 / (prompts - 1) + ms_rest**2 / df_rest
-        df = total**2 / parts
-    else:
-        df = seeds - 1.0
-    error = math.sqrt(total / (seeds * prompts))
-    difference = _t_difference(mean, error, df, seeds)
-    return SeedDifference(difference, seeds, sd_seeds, sd_prompts)
+    return _Squares(
+        mean,
+        prompts * sum((row - mean) ** 2 for row in rows) / (seeds - 1),
+        seeds * sum((column - mean) ** 2 for column in columns) / (prompts - 1),
+        rest / ((seeds - 1) * (prompts - 1)),
+        seeds,
+        prompts,
+    )
 
 
-def bounded(found: SeedDifference, most: float) -> SeedDifference:
-    """The same with its interval cut to [-most, most]: all that such a difference can be.
-
-    A t interval over few seeds may reach further, as from shares it never can.
-    """
-    ends = found.difference.interval
-    interval = Interval(max(-most, ends.low), min(most, ends.high))
-    return replace(found, difference=replace(found.difference, interval=interval))
-
-
-def _t_difference(mean: float, error: float, df: float, n: int) -> Difference:
+def _with_spread(squares: _Squares, within: Range) -> Difference:
+    """The wider of the crossed interval and that over seeds alone."""
     from scipy import stats
 
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, df)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, df))
-    method = f"crossed seeds and prompts, t with {df:.1f} degrees of freedom (Satterthwaite)"
-    return Difference(mean, Interval(mean - half, mean + half), n, p, method)
+    units = squares.n_seeds * squares.n_prompts
+    half, p = 0.0, 0.0
+    for variance, df in ((squares.total, squares.df), (squares.seeds, squares.n_seeds - 1.0)):
+        error = math.sqrt(variance / units)
+        if error > 0.0:
+            half = max(half, float(stats.t.ppf(0.5 + CONFIDENCE / 2, df)) * error)
+            p = max(p, float(2 * stats.t.sf(abs(squares.mean) / error, df)))
+    ends = within.of_difference.clip(Interval(squares.mean - half, squares.mean + half))
+    method = (
+        f"crossed seeds and prompts, t with {squares.df:.1f} degrees of freedom "
+        "(Satterthwaite, at least seeds - 1)"
+    )
+    return Difference(squares.mean, ends, squares.n_seeds, p, method)
+
+
+def _without_spread(
+    before: Sequence[Sequence[float]],
+    after: Sequence[Sequence[float]],
+    mean: float,
+    within: Range,
+) -> Difference:
+    """Where no difference departs from the mean: the seeds then count as one."""
+    prompts, method = len(before[0]), "no spread between seeds and prompts; one answer a prompt"
+    if not within.is_bounded:
+        p = 1.0 if mean == 0.0 else no_spread_p(prompts)
+        return Difference(mean, Interval(mean, mean), len(before), p, method)
+    old, new = (fmean(fmean(row) for row in side) for side in (before, after))
+    ends = score_difference(old, new, prompts, within)
+    p = 1.0 if mean == 0.0 else no_spread_p(prompts)
+    return Difference(mean, ends, len(before), p, method)
+
+
+def _independent(
+    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], within: Range
+) -> Difference | None:
+    """Of yes/no outcomes, as if every answer were drawn by itself; None for others."""
+    old = [value for row in before for value in row]
+    new = [value for row in after for value in row]
+    if not within.is_bounded or not set(old) | set(new) <= {within.low, within.high}:
+        return None
+    width = within.high - within.low
+    found = paired_difference([v == within.high for v in old], [v == within.high for v in new])
+    ends = Interval(width * found.interval.low, width * found.interval.high)
+    return Difference(width * found.value, ends, found.n, found.p, found.method)
 
 
 def _gaps(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> list[list[float]]:

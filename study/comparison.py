@@ -98,11 +98,11 @@ def _comparison(results: Results, outcome: StudyMeasure, arm: str) -> Comparison
     before = [[theirs[seed][unit] for unit in units] for seed in seeds]
     means = [(_mean(old), _mean(new)) for old, new in zip(before, after, strict=True)]
     gaps = tuple(new - old for old, new in means)
-    fixed = crossed = None
+    fixed, crossed, within = None, None, outcome.what.range
     if len(seeds) >= 2:
-        fixed = outcome.bounded(seed_difference(*zip(*means, strict=True)))
+        fixed = seed_difference(*zip(*means, strict=True), within=within)
         if len(units) >= 2:
-            crossed = outcome.bounded(crossed_difference(before, after))
+            crossed = crossed_difference(before, after, within=within)
     return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)
 
 

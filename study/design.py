@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, Problem
 from ..files.validation import validation_problems
 from ..files.yaml_document import YamlDocument
 from ..pipeline.config import RunConfig, load_config
+from ..pipeline.names import name_problems
 from .arms.arm import Arm, apply_overrides
 from .arms.arm_checks import arm_problems
 from .arms.arm_list import arms_of
@@ -163,7 +164,10 @@ def _configs(
         place = YamlDocument(document.path, {}, {(): line}, {}, "")
         try:
             data = apply_overrides(base, arm.overrides)
-            configs[arm.name] = RunConfig.model_validate(data)
+            configs[arm.name] = config = RunConfig.model_validate(data)
+            for found in name_problems(config, str(document.path)):
+                message = f"arm `{arm.name}`: {found.message}"
+                problems.append(replace(found, line=line, message=message))
         except KeyError as error:
             message = f"arm `{arm.name}`: `{error.args[0]}` goes through a value"
             fix = "set the whole section, or a field that exists"
@@ -179,6 +183,11 @@ def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
     """The config at a seed. What does not vary keeps the base config's seed."""
     if config.untrained:
         return config
+    if config.archetypes.shuffle_seed is not None:
+        # One deal for all seeds would be a single draw, however many seeds there are.
+        deal = config.archetypes.shuffle_seed + seed
+        archetypes = config.archetypes.model_copy(update={"shuffle_seed": deal})
+        config = config.model_copy(update={"archetypes": archetypes})
     data = seed if spec.vary in ("both", "data") else None
     return config.seeded(data, seed if spec.vary in ("both", "train") else None)
 

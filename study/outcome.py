@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from ..archetypes.vocabulary import load_failure_modes
 from ..evaluation.measure import HARM, Measure, RunName
 from ..evaluation.model_evaluation import ModelEvaluation
-from ..stats.seeds import SeedDifference, bounded
+from ..files.validation import suggestion
 
 OutcomeName = Literal[RunName, "separation"]
 """Those of the evaluation, and `separation`: defended minus over-refused, twin by twin."""
 
 
 class StudyMeasure(BaseModel):
-    """Names the measure that is taken on each run, and how far seeds can differ in it."""
+    """Names the measure that is taken on each run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +27,13 @@ class StudyMeasure(BaseModel):
     `over_refusal`, `answered`: harmful compliance)."""
     role: Literal["at_risk", "twin", ""] = ""
     """Prompts in this role, "" for both."""
+
+    @field_validator("failure_mode")
+    @classmethod
+    def _known_mode(cls, mode: str) -> str:
+        if mode and mode not in load_failure_modes():
+            raise ValueError(f"no failure mode {mode!r}: {suggestion(mode, load_failure_modes())}")
+        return mode
 
     @property
     def what(self) -> Measure:
@@ -39,12 +47,6 @@ class StudyMeasure(BaseModel):
     def units(self, model: ModelEvaluation) -> dict[str, float]:
         """Prompt (or twin pair, labelled pair, chunk of text) -> value; {} where not measured."""
         return model.units(self.what)
-
-    def bounded(self, found: SeedDifference) -> SeedDifference:
-        """Within what a difference of shares, or of differences of shares, can be at all."""
-        if not self.what.in_points:
-            return found
-        return bounded(found, 2.0 if self.measure == "separation" else 1.0)
 
 
 def read_outcome(value: Any) -> Any:

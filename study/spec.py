@@ -19,7 +19,16 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 Overrides = dict[str, Any]
 """Dotted path into the run config -> value."""
 Vary = Literal["both", "data", "train"]
-ControlName = Literal["base", "system_prompt", "plain_hhh", "shuffled", "no_critique"]
+ControlName = Literal[
+    "base",
+    "system_prompt",
+    "plain_hhh",
+    "shuffled",
+    "inverted",
+    "no_critique",
+    "no_rule",
+    "no_critique_no_rule",
+]
 
 DEFAULT_CONTROLS: tuple[ControlName, ...] = (
     "base",

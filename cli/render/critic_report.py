@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...critic.calibrate import MIN_DECIDED, CalibrationRow
+from ...critic.calibrate import MIN_DECIDED, CalibrationRow, missing_pairs
 from ...critic.critic_report import CriticReport, Kappa
 from ...critic.self_preference import SelfPreference
 from ...stats.intervals import Rate
@@ -23,7 +23,7 @@ def critic_report_text(found: CriticReport) -> RenderableType:
     table.add_column("may label")
     for row in calibration.rows:
         allowed = calibration.allows(row.failure_mode, row.role)
-        table.add_row(*_cells(row), _may_label(row, allowed))
+        table.add_row(*_cells(row), _may_label(row, allowed, len(calibration.rows)))
     table.add_section()
     table.add_row(*_cells(calibration.overall), "")
     return Group(
@@ -40,12 +40,13 @@ def _cells(row: CalibrationRow) -> tuple[str, ...]:
     return (*names, str(row.n), str(row.decided), accuracy)
 
 
-def _may_label(row: CalibrationRow, allowed: bool) -> str:
+def _may_label(row: CalibrationRow, allowed: bool, slices: int) -> str:
     if allowed:
         return "yes"
-    if row.decided < MIN_DECIDED:
-        return "no: too few"
-    return "no: inverted" if row.high < 0.5 else "no"
+    if row.high < 0.5 and row.decided >= MIN_DECIDED:
+        return "no: inverted"
+    missing = missing_pairs(row, slices)
+    return f"no: {missing} pairs more" if missing else "no"
 
 
 def _bias_lines(found: CriticReport) -> list[str]:

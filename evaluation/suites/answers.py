@@ -61,4 +61,5 @@ def judged_answer(
         finish=done.finish,
         error=(done.outcome.reason or "the call failed") if failed else ruling.error,
         key=done.key,
+        source=item.source,
     )

@@ -69,6 +69,7 @@ class Attack(BaseModel):
             prefill=self.prefill,
             request=request,
             group=self.family,
+            source=item.source or item.id,
         )
 
 

@@ -46,7 +46,12 @@ class ModelOutcomes:
 
     def estimate(self, measure: Measure) -> Estimate | None:
         """The measure with its 95% interval, or None with too few units."""
-        return measure.estimate(self.units(measure))
+        return measure.estimate(self.units(measure), self.requests(measure))
+
+    def requests(self, measure: Measure) -> dict[str, str]:
+        """Unit id -> id of what was asked: the same for one request under several attacks."""
+        outcome = self.suite(measure.suite)
+        return {} if outcome is None else outcome.requests()
 
     def asked(self, measure: Measure) -> Hashable:
         """Hash of everything its suite asked; None where the suite was not measured."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...llm.message import Message
@@ -23,6 +23,9 @@ class PromptItem:
         failure_mode: Which failure threatens.
         group: Attack family, subject or type; "" for none.
         request: The bare request inside an attack; what the answer is judged against.
+        source: Id of the item that the attack was put around; "" outside of one. Not part
+            of what is asked.
+        twin: Id of the other half where the suite has twins, else "". Neither.
     """
 
     id: str
@@ -32,6 +35,8 @@ class PromptItem:
     group: str = ""
     prefill: str = ""
     request: str = ""
+    source: str = field(default="", repr=False)
+    twin: str = field(default="", repr=False)
 
     @property
     def asked(self) -> str:

@@ -125,6 +125,7 @@ def own_items(suite: Suite) -> list[PromptItem]:
             role=prompt.role,
             failure_mode=prompt.failure_mode,
             group=prompt.failure_mode,
+            twin=prompt.twin,
         )
         for prompt in load_prompts(suite.own)
         if suite.role in (None, prompt.role)

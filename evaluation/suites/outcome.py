@@ -34,6 +34,8 @@ class JudgedAnswer:
         error: Why the call failed, or "".
         key: Cache key of the call, "" without a store.
         quality: Rubric score in [0, 1], or None where not asked for.
+        source: Id of the request inside an attack; "" where the item is one by itself.
+            Answers of one source are no independent observations.
     """
 
     id: str
@@ -52,6 +54,7 @@ class JudgedAnswer:
     error: str = ""
     key: str = ""
     quality: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,12 @@ class SuiteOutcome:
 
     def estimate(self, measure: Measure) -> Estimate | None:
         """The measure with its 95% interval, or None with too few units."""
-        return measure.estimate(self.units(measure))
+        return measure.estimate(self.units(measure), self.requests())
+
+    def requests(self) -> dict[str, str]:
+        """Unit id -> id of what was asked: the same for one request under several attacks."""
+        found = {answer.id: answer.source or answer.id for answer in self.answers}
+        return found | {choice.id: choice.id for choice in self.choices}
 
     def groups(self) -> dict[str, str]:
         """Unit id -> its group."""
@@ -145,6 +153,8 @@ class SuiteOutcome:
 
 def _answer_of(row: Mapping[str, Any]) -> JudgedAnswer:
     values = {**row, "intrusion": tuple(row["intrusion"]), "echoed": tuple(row["echoed"])}
+    # Files of earlier versions do not name it; the same bare request is the same source.
+    values.setdefault("source", row["asked"])
     return JudgedAnswer(**values)
 
 

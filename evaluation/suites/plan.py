@@ -13,6 +13,7 @@ from ...errors import ConfigurationError, Problem
 from ...files.validation import suggestion
 from ...files.yaml_file import load_yaml
 from .attack import Attack, Attacks, load_attacks
+from .item import PromptItem
 from .load import LoadedSuite, load_items
 from .orientation import check_orientation
 from .registry import find_suite
@@ -113,13 +114,18 @@ def _sampled(loaded: LoadedSuite, limit: int, seed: int) -> LoadedSuite:
     if loaded.choices:
         places = sorted(chooser.sample(range(len(loaded.choices)), limit))
         return replace(loaded, choices=tuple(loaded.choices[place] for place in places))
-    if loaded.suite.own in ("dev", "test"):  # ids end in -r and -t
-        stems = list(dict.fromkeys(item.id.rsplit("-", 1)[0] for item in loaded.prompts))
-        chosen = set(chooser.sample(stems, max(1, limit // 2)))
-        kept = tuple(item for item in loaded.prompts if item.id.rsplit("-", 1)[0] in chosen)
+    if any(item.twin for item in loaded.prompts):
+        pairs = list(dict.fromkeys(_pair(item) for item in loaded.prompts))
+        chosen = set(chooser.sample(pairs, max(1, limit // 2)))
+        kept = tuple(item for item in loaded.prompts if _pair(item) in chosen)
         return replace(loaded, prompts=kept)
     places = sorted(chooser.sample(range(len(loaded.prompts)), limit))
     return replace(loaded, prompts=tuple(loaded.prompts[place] for place in places))
+
+
+def _pair(item: PromptItem) -> tuple[str, ...]:
+    """The ids of the item and its twin, the same for both."""
+    return tuple(sorted({item.id, item.twin or item.id}))
 
 
 def _attacked(loaded: LoadedSuite, name: str, attacks: Sequence[Attack]) -> LoadedSuite:

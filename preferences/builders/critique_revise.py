@@ -71,7 +71,9 @@ async def _critique(
     settings: PairSettings,
     progress: Progress,
 ) -> dict[str, Critique]:
-    """Critiques the drafts; returns prompt id -> critique."""
+    """Critiques the drafts; returns prompt id -> critique, {} where the critic is left out."""
+    if not settings.asks_critic:
+        return {}
     progress.stage("critique", len(attempts))
     verdicts = settings.min_severity > 0
     items = [CritiqueItem(a.prompt, a.rejected, a.applied) for a in attempts]

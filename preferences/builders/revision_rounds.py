@@ -16,6 +16,7 @@ from ...critic.critique import Critique, CritiqueItem, critique, revision_job
 from ...critic.frames import FrameJob, fill_frames
 from ...critic.routing import route
 from ...files.seeds import derive_seed
+from ...llm.request import Model
 from ...prompts.prompt import threat
 from ..filters import chosen_reason, copies, same_text
 from .attempt import Attempt, still_open
@@ -34,24 +35,37 @@ async def revise_further(
         work = [(a, p) for a in still_open(attempts) if (p := _principle(a, constitution, number))]
         if not work:
             return
-        progress.stage(f"critique {number}", len(work))
-        items = [CritiqueItem(a.prompt, a.chosen, principle) for a, principle in work]
-        tokens = work[0][0].settings.critique_tokens
-        found = await critique(models.critic, items, max_tokens=tokens, verdicts=False)
-        said = [(a, p, c) for (a, p), c in zip(work, found, strict=True) if c.reason]
+        said = await _criticised(work, models.critic, number, progress)
         progress.stage(f"revision of round {number}", len(said))
         jobs = [_job(a, p, c, number) for a, p, c in said]
         proposed: list[tuple[Attempt, Principle, str]] = []
         for (attempt, principle, result), filled in zip(
             said, await fill_frames(models.policy, jobs), strict=True
         ):
-            attempt.calls[f"round {number}"] = result.keys + filled.keys
+            keys = result.keys if result else ()
+            attempt.calls[f"round {number}"] = keys + filled.keys
             if filled.outcome.kind == "ok" and _better_form(
                 attempt, principle, result, filled.text
             ):
                 proposed.append((attempt, principle, filled.text))
         for attempt, principle, text in await _preferred(proposed, models):
             attempt.chosen, attempt.also = text, (*attempt.also, principle.id)
+
+
+async def _criticised(
+    work: Sequence[tuple[Attempt, Principle]],
+    critic: Model,
+    number: int,
+    progress: Progress,
+) -> list[tuple[Attempt, Principle, Critique | None]]:
+    """What is to be revised: all of it without a critic, else what it gave a reason for."""
+    settings = work[0][0].settings
+    if not settings.asks_critic:
+        return [(attempt, principle, None) for attempt, principle in work]
+    progress.stage(f"critique {number}", len(work))
+    items = [CritiqueItem(a.prompt, a.chosen, principle) for a, principle in work]
+    found = await critique(critic, items, max_tokens=settings.critique_tokens, verdicts=False)
+    return [(a, p, c) for (a, p), c in zip(work, found, strict=True) if c.reason]
 
 
 def _rounds(attempts: Sequence[Attempt]) -> int:
@@ -65,15 +79,16 @@ def _principle(attempt: Attempt, constitution: Constitution, number: int) -> Pri
     return route(attempt.prompt, others, seed=derive_seed(attempt.seed("round"), number))
 
 
-def _job(attempt: Attempt, principle: Principle, found: Critique, number: int) -> FrameJob:
+def _job(attempt: Attempt, principle: Principle, found: Critique | None, number: int) -> FrameJob:
     """The answer once more, begun as the earlier revision may have been."""
     settings, step = attempt.settings, f"round/{number}"
     good = principle.openings.good
     opening = attempt.generator(step).choice(good) if good else ""
+    shows_rule = settings.revision_context in ("critique", "rule")
     return revision_job(
         attempt.prompt,
         found,
-        principle,
+        principle if shows_rule else None,
         opening=opening,
         temperature=settings.temperature,
         top_p=settings.top_p,
@@ -82,9 +97,10 @@ def _job(attempt: Attempt, principle: Principle, found: Critique, number: int) -
     )
 
 
-def _better_form(attempt: Attempt, principle: Principle, found: Critique, text: str) -> bool:
+def _better_form(attempt: Attempt, principle: Principle, found: Critique | None, text: str) -> bool:
     """True if nothing in its form speaks against the text."""
-    shown = " / ".join((found.reason, principle.statement, principle.negative, principle.situation))
+    reason = found.reason if found else ""
+    shown = " / ".join((reason, principle.statement, principle.negative, principle.situation))
     allowed = " / ".join((attempt.prompt.text, *principle.openings.good))
     return not (
         same_text(text, attempt.chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...constitution.principle import Constitution
 from ...critic.critique import Critique, revision_job
@@ -60,20 +60,23 @@ COPIES = "chosen copies its instructions"
 
 async def revise(
     attempts: Sequence[Attempt],
-    critiques: dict[str, Critique],
+    critiques: Mapping[str, Critique],
     policy: Model,
     settings: PairSettings,
     progress: Progress,
 ) -> None:
-    """Writes the chosen side from draft and critique; again where a filter would object."""
+    """Writes the chosen side from draft and critique; again where a filter would object.
+
+    Prompts without an entry in `critiques` were not criticised.
+    """
     work = list(attempts)
     for number in range(settings.tries):
         progress.stage("revision" if not number else f"revision {number + 1}", len(work))
         step = "revision" if not number else f"revision/{number}"
-        jobs = [_job(attempt, critiques[attempt.prompt.id], step) for attempt in work]
+        jobs = [_job(attempt, critiques.get(attempt.prompt.id), step) for attempt in work]
         for attempt, filled in zip(work, await fill_frames(policy, jobs), strict=True):
             attempt.chosen = attempt.take("revision", filled)
-        objected = [(a, objection(a, critiques[a.prompt.id])) for a in work]
+        objected = [(a, objection(a, critiques.get(a.prompt.id))) for a in work]
         work = [attempt for attempt, why in objected if why]
         for attempt, why in objected:
             if why and number + 1 < settings.tries:
@@ -84,12 +87,13 @@ async def revise(
             return
 
 
-def objection(attempt: Attempt, found: Critique) -> str:
+def objection(attempt: Attempt, found: Critique | None) -> str:
     """Why this revision should be written again, or ""."""
     if attempt.outcome is not None:
         return attempt.outcome.reason or attempt.outcome.kind
     rule = attempt.applied
-    shown = " / ".join((found.reason, rule.statement, rule.negative, rule.situation))
+    reason = found.reason if found else ""
+    shown = " / ".join((reason, rule.statement, rule.negative, rule.situation))
     allowed = " / ".join((attempt.prompt.text, *rule.openings.good))
     if copies(shown, attempt.chosen, allowed=allowed):
         return COPIES
@@ -99,7 +103,7 @@ def objection(attempt: Attempt, found: Critique) -> str:
     return chosen_reason(asked, attempt.chosen, danger, attempt.settings)
 
 
-def _job(attempt: Attempt, found: Critique, step: str) -> FrameJob:
+def _job(attempt: Attempt, found: Critique | None, step: str) -> FrameJob:
     """The revision of one draft; where a plain answer is good, on a share simply that.
 
     A repeated revision is written without draft and critique: what went wrong the
@@ -114,7 +118,7 @@ def _job(attempt: Attempt, found: Critique, step: str) -> FrameJob:
     return revision_job(
         attempt.prompt,
         found,
-        attempt.applied,
+        None if settings.revision_context == "critique_alone" else attempt.applied,
         opening=pick_good_opening(attempt, step),
         temperature=settings.temperature,
         top_p=settings.top_p,

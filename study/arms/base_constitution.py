@@ -34,7 +34,9 @@ def guarded_modes(base: Mapping[str, Any]) -> list[str]:
     Raises:
         ArchetypeError: A file is wrong, or an id unknown.
     """
-    return sorted({p.failure_mode for a in _archetypes(base) for p in a.principles})
+    guards = base["archetypes"].get("guards")
+    found = {p.failure_mode for a in _archetypes(base) for p in a.principles}
+    return sorted(found if guards is None else found.intersection(guards))
 
 
 def _archetypes(base: Mapping[str, Any]) -> list[Archetype]:

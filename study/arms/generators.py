@@ -20,7 +20,7 @@ Rule = Callable[[Generator, Mapping[str, Any]], list[Arm]]
 
 FIELDS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "builder": ("pairs.builder", ("critique_revise", "contrast")),
-    "critique_removed": ("pairs.revision_context", ("prompt",)),
+    "critique_removed": ("pairs.revision_context", ("rule",)),
     "principles_shuffled": ("archetypes.shuffle_seed", (0,)),
     "labels": ("selection.labels", ("soft", "hard")),
     "critic_model": ("critic", ()),

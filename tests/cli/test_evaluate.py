@@ -162,6 +162,7 @@ def outcome(name: str, refused: list[bool], role: str = "at_risk", **more: str) 
             text=REFUSAL if no else HELP,
             verdict="refused" if no else "answered",
             p_refused=float(no),
+            source=more.get("sources", "").format(k // 5),
         )
         for k, no in enumerate(refused)
     )
@@ -183,9 +184,9 @@ def test_a_change_has_its_sign_and_turns_round() -> None:
 
 
 def test_several_attacks_on_one_request_are_not_independent() -> None:
-    ids = "jbb{1}+attack{0}"  # five attacks on each of 8 requests
-    old = model("a", outcome("bad", [False] * 40, ids=ids))
-    new = model("b", outcome("bad", [k // 5 < 4 for k in range(40)], ids=ids))
+    sources = "jbb{0}"  # five attacks on each of 8 requests
+    old = model("a", outcome("bad", [False] * 40, sources=sources))
+    new = model("b", outcome("bad", [k // 5 < 4 for k in range(40)], sources=sources))
     grouped = changes(old, new)[0]
     assert "over 8 groups" in grouped.difference.method
     alone = changes(

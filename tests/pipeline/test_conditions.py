@@ -14,6 +14,7 @@ from anlage.pipeline.layer import LayerConfig
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.unit_data import with_replay
 from anlage.preferences.pair import Pair
+from anlage.prompts.loader import load_prompts
 from anlage.prompts.prompt import Role
 
 from ..helpers.tiny_model import make_tiny_model
@@ -91,9 +92,12 @@ def test_each_switch_of_the_data_does_what_it_says() -> None:
 
     assert len(left()) == 8
     assert {pair.role for pair in left(twins=False)} == {"at_risk"}
-    few = left(diversity=0.25)
+    known = {prompt.id: prompt for prompt in load_prompts("train", limit=4)}
+    asked = [replace(p, prompt_id=i) for p, i in zip(pairs(), known, strict=True)]
+    few = Resolved(config(conditions={"data": {"diversity": 0.25}})).select_pairs(asked)
     assert len(few) == 8
-    assert len({pair.prompt_id.rsplit("-", 1)[0] for pair in few}) == 1
+    first, second = {pair.prompt_id for pair in few}  # one prompt and its twin
+    assert known[first].twin == second
     same = [replace(pair, chosen="the very same answer to everything") for pair in pairs()]
     assert len(Resolved(config(conditions="healthy")).select_pairs(same)) == 2  # one of each role
     assert len(Resolved(config(conditions={"data": {"dedup": False}})).select_pairs(same)) == 8

@@ -1,13 +1,12 @@
-"""Bootstrap, equivalence, power and seeds against scipy, statsmodels, hand work."""
+"""Equivalence, power and seeds against scipy, statsmodels, hand work."""
 
 import math
 import random
 
 import numpy as np
 import pytest
-from anlage.stats.bootstrap import paired_bootstrap
 from anlage.stats.equivalence import mean_equivalence, rate_equivalence, tango_z
-from anlage.stats.intervals import paired_difference, paired_mean_difference
+from anlage.stats.intervals import SHARE, Range, wilson
 from anlage.stats.power import (
     mcnemar_power,
     paired_t_power,
@@ -24,64 +23,6 @@ def outcomes(both: int, up: int, down: int, neither: int) -> tuple[list[bool], l
     before = [True] * both + [False] * up + [True] * down + [False] * neither
     after = [True] * both + [True] * up + [False] * down + [False] * neither
     return before, after
-
-
-# --- bootstrap
-
-
-def test_bootstrap_of_a_mean_is_near_the_t_interval_on_normal_data() -> None:
-    rng = random.Random(1)
-    before = [rng.gauss(0, 1) for _ in range(200)]
-    after = [x + rng.gauss(0.3, 0.5) for x in before]
-    boot, t = paired_bootstrap(before, after), paired_mean_difference(before, after)
-    assert boot.value == pytest.approx(t.value)
-    assert boot.interval.low == pytest.approx(t.interval.low, abs=0.02)
-    assert boot.interval.high == pytest.approx(t.interval.high, abs=0.02)
-    assert boot.p == pytest.approx(1 / 4001)
-
-
-def test_bootstrap_has_a_seed_and_a_sign() -> None:
-    before, after = [0.0, 1.0, 2.0, 0.5] * 5, [1.0, 1.5, 2.0, 0.7] * 5
-    assert paired_bootstrap(before, after) == paired_bootstrap(before, after)
-    back = paired_bootstrap(after, before)
-    assert back.value == -paired_bootstrap(before, after).value < 0
-
-
-def test_groups_make_the_interval_wider_where_units_repeat() -> None:
-    rng = random.Random(2)
-    gaps = [rng.gauss(0, 1) for _ in range(40)]
-    after = [gap for gap in gaps for _ in range(10)]  # ten copies of each prompt
-    before = [0.0] * len(after)
-    names = [index // 10 for index in range(len(after))]
-    alone, grouped = paired_bootstrap(before, after), paired_bootstrap(before, after, groups=names)
-    width = grouped.interval.high - grouped.interval.low
-    assert width > 2.5 * (alone.interval.high - alone.interval.low)
-    assert grouped.value == pytest.approx(alone.value)
-    single = paired_bootstrap([0.0] * 40, gaps)
-    assert grouped.interval.low == pytest.approx(single.interval.low, abs=1e-9)
-
-
-def test_sign_flip_by_hand() -> None:
-    # Three groups, all up by 1: of the 8 sign patterns 2 are as far from zero.
-    found = paired_bootstrap([0.0] * 3, [1.0] * 3, resamples=20_000)
-    assert found.p == pytest.approx(0.25, abs=0.015)
-    assert (found.interval.low, found.interval.high) == (1.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "groups", "words"),
-    [
-        ([1.0], [1.0, 2.0], None, "same units"),
-        ([1.0, 2.0], [1.0, 2.0], ["a"], "a group each"),
-        ([1.0, 2.0], [1.0, 2.0], ["a", "a"], "at least 2 groups"),
-        ([1.0, math.nan], [1.0, 2.0], None, "finite"),
-    ],
-)
-def test_bootstrap_refuses_what_it_cannot_use(
-    before: list[float], after: list[float], groups: list[str] | None, words: str
-) -> None:
-    with pytest.raises(ValueError, match=words):
-        paired_bootstrap(before, after, groups=groups)
 
 
 # --- equivalence
@@ -221,9 +162,56 @@ def test_shapes_must_agree() -> None:
         crossed_difference([[0.0, 0.1], [0.0]], [[0.0, 0.1], [0.0]])
 
 
-def test_bootstrap_agrees_with_newcombe_on_rates() -> None:
-    before, after = outcomes(40, 30, 10, 60)
-    boot = paired_bootstrap([float(x) for x in before], [float(x) for x in after])
-    score = paired_difference(before, after)
-    assert boot.interval.low == pytest.approx(score.interval.low, abs=0.02)
-    assert boot.interval.high == pytest.approx(score.interval.high, abs=0.02)
+def test_seeds_that_agree_by_chance_do_not_explode_the_interval() -> None:
+    """Satterthwaite's degrees of freedom went to 0 here, and the interval to 1e37 and more."""
+    rng = np.random.default_rng(5)
+    for seeds, prompts in ((2, 40), (3, 40), (3, 12), (5, 40)):
+        for _ in range(300):
+            noise = rng.normal(0, 0.05, (1, prompts)) + rng.normal(0, 0.4, (seeds, prompts))
+            gaps = (0.3 + noise).tolist()
+            zero = [[0.0] * prompts] * seeds
+            crossed = crossed_difference(zero, gaps).difference
+            fixed = seed_difference([0.0] * seeds, [sum(row) / prompts for row in gaps]).difference
+            width = crossed.interval.high - crossed.interval.low
+            assert width >= fixed.interval.high - fixed.interval.low - 1e-12
+            # 12.7 and 4.3: t with 1 and 2 degrees of freedom
+            spread = np.std(gaps, ddof=1) * np.sqrt(2 / min(seeds, prompts))
+            assert width <= 2 * {2: 12.71, 3: 4.31, 5: 2.78}[seeds] * spread
+
+
+def test_the_crossed_interval_stays_within_what_a_difference_of_shares_can_be() -> None:
+    before = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    after = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]]
+    ends = crossed_difference(before, after, within=SHARE).difference.interval
+    assert -1.0 <= ends.low < ends.high <= 1.0
+    wide = crossed_difference(before, after).difference.interval
+    assert wide.high > 1.0  # what it was before it knew its measure
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_runs_that_all_agree_leave_the_prompts_uncertainty(seeds: int) -> None:
+    never, always = [[0.0] * 40] * seeds, [[1.0] * 40] * seeds
+    same = crossed_difference(never, never, within=SHARE).difference
+    assert (same.value, same.p) == (0.0, 1.0)
+    assert same.interval.high == pytest.approx(wilson(0, 40).high)
+    all_of_it = crossed_difference(never, always, within=SHARE).difference
+    assert all_of_it.interval.high == 1.0
+    assert 0.85 < all_of_it.interval.low < 0.95  # not [1, 1]
+    assert 0.0 < all_of_it.p < 1e-6
+
+
+def test_seeds_of_the_same_mean_on_other_prompts_are_no_proof() -> None:
+    """Separations of two seeds with the same mean: the variance between seeds came out as 0."""
+    after = [[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]]
+    found = crossed_difference([[0.0] * 6] * 2, after, within=Range(-1.0, 1.0)).difference
+    assert found.p > 0.05
+    assert found.interval.low < 0.0 < found.value < found.interval.high
+
+
+def test_two_equal_seed_gaps_are_no_proof() -> None:
+    found = seed_difference([0.1, 0.2], [0.4, 0.5], within=SHARE).difference
+    assert found.p == 0.5  # it was 0.0
+    assert found.interval.low < 0.0 < 0.3 < found.interval.high
+    check = mean_equivalence([0.5, 0.5], [0.5, 0.5], 0.05)
+    assert (check.p_not_lower, check.p_not_higher) == (0.25, 0.25)
+    assert mean_equivalence([0.5] * 5, [0.5] * 5, 0.05).equivalent

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 from anlage.stats.intervals import (
+    SHARE,
     Interval,
+    Range,
     Rate,
     holm,
     mcnemar,
@@ -138,7 +140,41 @@ def test_mean_and_paired_t_equal_scipy() -> None:
 def test_no_change_at_all_has_p_one_and_no_width() -> None:
     result = paired_mean_difference([1.0, 2.0], [1.0, 2.0])
     assert (result.value, result.p, result.interval) == (0.0, 1.0, Interval(0.0, 0.0))
-    assert paired_mean_difference([1.0, 2.0], [2.0, 3.0]).p == 0.0
+    # Equal differences are no proof: of four patterns of signs two are as far from zero.
+    assert paired_mean_difference([1.0, 2.0], [2.0, 3.0]).p == 0.5
+    assert paired_mean_difference([0.0] * 8, [1.0] * 8).p == 2 / 256
+
+
+@pytest.mark.parametrize(
+    ("values", "within"),
+    [
+        ([0.99, 0.98, 0.99, 0.6], SHARE),  # a probability: its interval went to 1.20
+        ([0.0, 0.0, 0.0, 0.0, 0.5], SHARE),
+        ([0.0, 0.0, 0.0, 0.2], SHARE),
+        ([0.1, 5.0], Range(low=0.0)),  # nats per token: -28.6
+        ([1.0, 30.0], Range(low=0.0)),  # words: -168.7
+        ([-1.0, 1.0, 1.0], Range(-1.0, 1.0)),
+    ],
+)
+def test_an_interval_holds_only_what_the_measure_can_be(values: list[float], within: Range) -> None:
+    ends = mean_estimate(values, within=within).interval
+    assert within.low <= ends.low < ends.high <= within.high
+    free = mean_estimate(values).interval
+    assert not (within.low <= free.low and free.high <= within.high)
+    gap = paired_mean_difference([within.low + 0.5] * len(values), values, within=within)
+    possible = within.of_difference
+    assert possible.low <= gap.interval.low < gap.interval.high <= possible.high
+
+
+@pytest.mark.parametrize(("value", "n"), [(0.0, 5), (1.0, 5), (0.0, 60), (0.25, 8)])
+def test_equal_values_of_a_bounded_measure_have_a_width(value: float, n: int) -> None:
+    found = mean_estimate([value] * n, within=SHARE).interval
+    assert found.low < value or value == 0.0
+    assert found.high > value or value == 1.0
+    assert found == SHARE.score(value, n)
+    gap = paired_mean_difference([value] * n, [value] * n, within=SHARE)
+    assert gap.p == 1.0
+    assert gap.interval.low < 0.0 < gap.interval.high
 
 
 def test_unequal_or_empty_pairs_are_refused() -> None:

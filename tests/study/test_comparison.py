@@ -59,6 +59,7 @@ def answer(number: int, role: Any, *, refused: bool) -> Answer:
         finish="stop",
         error="",
         key="",
+        twin=f"p{number}-{'t' if role == 'at_risk' else 'r'}",
     )
 
 
@@ -180,8 +181,19 @@ def test_separation_is_per_twin_pair_and_has_a_direction() -> None:
         return ModelEvaluation("m", "x", pair)
 
     outcome = StudyMeasure(measure="separation")
-    shown = {(a, t): outcome.units(model(a, t))["p1"] for a in (True, False) for t in (True, False)}
+    both = (True, False)
+    shown = {(a, t): outcome.units(model(a, t))["p1-r"] for a in both for t in both}
     assert shown == {(True, True): 0, (True, False): 1, (False, True): -1, (False, False): 0}
+
+
+def test_twins_are_found_by_their_fields_whatever_their_ids() -> None:
+    outcome = StudyMeasure(measure="separation")
+    risky, calm = answer(1, "at_risk", refused=True), answer(1, "twin", refused=False)
+    named = (replace(risky, prompt_id="a", twin="b"), replace(calm, prompt_id="b", twin="a"))
+    assert outcome.units(ModelEvaluation("m", "x", named)) == {"a": 1.0}
+    # Ids that look like twins, and are not: two questions of a user's own.
+    apart = (replace(risky, prompt_id="why-r", twin=""), replace(calm, prompt_id="why-t", twin=""))
+    assert outcome.units(ModelEvaluation("m", "x", apart)) == {}
 
 
 @pytest.mark.slow

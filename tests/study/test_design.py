@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from anlage.critic.routing import route
 from anlage.errors import ConfigurationError
+from anlage.pipeline.inputs import compile_for, training_prompts
+from anlage.pipeline.resolved import Resolved
 from anlage.study.arms.generators import FIELDS, RULES
 from anlage.study.design import Design, design
 from anlage.study.planning.sharing import jobs_of, keys_of
@@ -57,6 +60,79 @@ def test_a_study_has_the_full_arm_and_all_controls(tmp_path: Path) -> None:
     assert found.warnings == ()
     modes = found.base["evaluation"]["failure_modes"]
     assert all(run.config.evaluation.failure_modes == tuple(modes) for run in found.runs)
+
+
+def test_every_control_changes_what_its_name_says_and_nothing_else(tmp_path: Path) -> None:
+    names = ["shuffled", "inverted", "no_critique", "no_rule", "no_critique_no_rule", "plain_hhh"]
+    found = work_out(tmp_path, controls=names, seeds=[3, 4])
+    full = found.run_of("full", 3).config
+    for name, section, value in (
+        ("no-critique", "pairs", {"revision_context": "rule"}),
+        ("no-rule", "pairs", {"revision_context": "critique_alone"}),
+        ("no-critique-no-rule", "pairs", {"revision_context": "prompt"}),
+        ("shuffled", "archetypes", {"shuffle_seed": 3}),
+        ("inverted", "archetypes", {"inverted": True}),
+    ):
+        run = found.run_of(f"control-{name}", 3)
+        expected = getattr(full, section).model_copy(update=value)
+        same = {"name": run.name, section: expected}
+        assert run.config == full.model_copy(update=same), name
+
+
+def test_shuffled_principles_are_dealt_anew_for_every_seed(tmp_path: Path) -> None:
+    for vary in ("both", "train"):
+        found = work_out(tmp_path, controls=["shuffled"], seeds=[0, 1, 2], vary=vary)
+        runs = [found.run_of("control-shuffled", seed).config for seed in (0, 1, 2)]
+        assert len({compile_for(Resolved(config)).hash for config in runs}) == 3
+
+
+@pytest.mark.parametrize("only", [["guardian", "explorer", "sage", "ally"], ["guardian"], None])
+def test_plain_rules_are_trained_on_the_same_prompts(
+    only: list[str] | None, tmp_path: Path
+) -> None:
+    base = {"model": "scripted", "archetypes": {"only": only}}
+    found = work_out(tmp_path, base=base, controls=["plain_hhh"], seeds=[0, 1])
+    asked = []
+    for arm in ("full", "control-plain-hhh"):
+        config = found.run_of(arm, 0).config
+        rules = compile_for(Resolved(config))
+        prompts = training_prompts(Resolved(config))
+        asked.append({p.id for p in prompts if route(p, rules, seed=0) is not None})
+    assert asked[0] == asked[1]
+    assert asked[0]
+
+
+def test_a_control_that_cannot_be_made_is_left_out_and_said(tmp_path: Path) -> None:
+    base = {"model": "scripted", "archetypes": {"only": ["guardian"]}}
+    found = work_out(tmp_path, base=base, controls=["base", "shuffled", "inverted"])
+    names = {arm.name for arm in found.arms}  # the guardian knows harm and over-refusal only
+    assert names == {"full", "weak", "control-base", "control-inverted"}
+    assert "shuffled, no critique." in " ".join(found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("arm", "words"),
+    [
+        ({"selection.without": ["gaurdian"]}, "did you mean `guardian`?"),
+        ({"selection.only": ["guardian/aim-before-word"]}, "guardian/aim-before-words"),
+        ({"evaluation.failure_modes": ["sycophanty"]}, "did you mean `sycophancy`?"),
+        ({"archetypes.guards": ["over-refusal"]}, "did you mean `over_refusal`?"),
+        ({"selection.withuot": ["guardian"]}, "unknown key"),
+    ],
+)
+def test_a_misspelt_name_in_an_arm_is_refused(
+    arm: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    text = problems(tmp_path, arms={"odd": arm})
+    assert words in text
+    assert "arm `odd`" in text
+    assert "study.yaml:" in text
+
+
+def test_a_misspelt_failure_mode_of_an_outcome_is_refused(tmp_path: Path) -> None:
+    assert "did you mean `sycophancy`?" in problems(tmp_path, outcome="margin/sycophanty")
+    rule = {"outcome": {"measure": "margin", "failure_mode": "halucination"}, "margin": 0.1}
+    assert "did you mean `hallucination`?" in problems(tmp_path, no_harm=[rule])
 
 
 def test_a_base_may_name_the_shipped_plain_rules(tmp_path: Path) -> None:

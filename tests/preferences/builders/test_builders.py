@@ -262,7 +262,15 @@ def test_a_revision_that_copies_the_critique_is_written_from_the_prompt_alone() 
     assert notes == {"", "revised again: chosen copies its instructions"}
 
 
-@pytest.mark.parametrize("context", ["critique", "prompt"])
+def sees_rule(request: Request) -> bool:
+    """True if the principle's request to revise stands in the conversation."""
+    return any(make_constitution().principles[0].revise in m.content for m in request.messages)
+
+
+CONTEXTS = {"critique": (True, True), "rule": (False, True), "critique_alone": (True, False)}
+
+
+@pytest.mark.parametrize("context", [*CONTEXTS, "prompt"])
 def test_what_a_revision_sees_is_a_setting(context: str) -> None:
     model = KeyedModel(ScriptedModel(write, name="all"))
     chosen = PairSettings.model_validate({"revision_context": context})
@@ -271,8 +279,30 @@ def test_what_a_revision_sees_is_a_setting(context: str) -> None:
     )
     asyncio.run(made)
     revisions = [r for r in model.inner.requests if r.prefill.endswith("because") and r.sample == 0]
-    seen = [r for r in revisions if sees_critique(r)]
-    assert bool(seen) == (context == "critique")
+    critique, rule = CONTEXTS.get(context, (False, False))
+    assert any(map(sees_critique, revisions)) == critique
+    assert any(map(sees_rule, revisions)) == rule
+
+
+@pytest.mark.parametrize("context", ["rule", "prompt"])
+@pytest.mark.parametrize("says", ["I'm sorry, I cannot judge that.", "", " that helps a robbery."])
+def test_a_critic_that_is_left_out_is_not_asked_and_decides_nothing(
+    context: str, says: str
+) -> None:
+    """It refused or said nothing, and its prompts made no pair, in the arm without critique too."""
+    critic = KeyedModel(ScriptedModel(lambda _: says, name="critic"))
+    policy = KeyedModel(ScriptedModel(write, name="policy"))
+    chosen = PairSettings.model_validate(
+        {"revision_context": context, "min_severity": 2, "revisions": 2, "max_failed_share": 1.0}
+    )
+    models = Models(policy, critic, critic)
+    made = asyncio.run(
+        get_builder("critique_revise")(make_prompts(4), make_constitution(), models, chosen)
+    )
+    assert critic.inner.requests == []
+    assert made.outcomes.by_kind.get("ok", 0) + made.outcomes.by_kind.get("repaired", 0) == 8
+    assert len(made.pairs) == 8
+    assert all("critique" not in pair.calls for pair in made.pairs)
 
 
 def test_errors_and_missing_principles_are_counted_not_lost() -> None:
