@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -223,6 +224,7 @@ _ADVICE = {
 
 def main() -> None:
     """Entry point: our own errors become one message and an exit code, never a traceback."""
+    _accept_any_text()
     try:
         app()
     except AnlageError as error:
@@ -241,6 +243,17 @@ def main() -> None:
         where = f": {error.filename}" if error.filename else ""
         _complain(f"{error.strerror}{where}. {_ADVICE[error.errno]}")
         sys.exit(3)
+
+
+def _accept_any_text() -> None:
+    """Signs that the terminal's encoding lacks are written as escapes, and read as a mark."""
+    for stream, errors in (
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+        (sys.stdin, "replace"),
+    ):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _complain(message: str) -> None:

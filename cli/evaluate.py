@@ -61,12 +61,13 @@ def evaluate(
     if not (suites or profile):
         _evaluate_run(words, split=split, again=again)
         return
-    from ..inspection.models import is_run, named_models
+    from ..inspection.models import is_run, named_models, own_principles
     from ..inspection.suites import Asked, measure_suites
 
     bounds = _gates(gates)
     chosen = named_models(words)
-    asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
+    own = own_principles(words)
+    asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed, own)
     result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
     if json_file is not None:
         from ..files.write import write_atomically

@@ -1,35 +1,41 @@
-"""Cuts model text at sentence ends, so that no answer stops in mid-sentence."""
+"""Cuts model text at sentence ends, so that no answer stops in mid-sentence.
+
+Which signs end a sentence follows the script (`files/words.py`); abbreviations are known for
+English.
+"""
 
 from __future__ import annotations
 
 import re
 
+from ..files.words import SENTENCE_END, full_stop, spaced_ends, unspaced
+
 INNER_STOPS: tuple[str, ...] = (". ", ".\n", "! ", "!\n", "? ", "?\n", "\n")
 """Stop strings that end one generated sentence (English, no abbreviations)."""
 
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|Mr|Mrs|Ms|Dr|Prof|St|No|approx|cf)|\b[A-Z])$")
-_END = re.compile(r"""[.!?]+["'”’)\]*]*(?=\s|$)""")
 _BARE_MARKER = re.compile(r"^(?:\d+[.)]|[-*•#]+)$")
 
 
 def _sentence_ends(line: str) -> list[int]:
     """Offsets just after each sentence of one line (abbreviations skipped)."""
     ends = []
-    for match in _END.finditer(line):
+    for match in SENTENCE_END.finditer(line):
         before = line[: match.start()]
         if match.group().startswith(".") and _ABBREVIATION.search(before):
             continue
         if _BARE_MARKER.match(line[: match.end()].strip()):
             continue  # "1." opens a list item, it ends nothing
         ends.append(match.end())
-    return ends
+    return sorted({*ends, *spaced_ends(line)}) if unspaced(line) else ends
 
 
 def split_sentences(text: str) -> list[str]:
     """The sentences of a text, in order, stripped; a trailing fragment is the last.
 
     A line break always ends a sentence (list items have no full stop). Written for
-    short English answers: no quotation nesting, a handful of abbreviations.
+    short answers: no quotation nesting, a handful of English abbreviations; in Thai and
+    Lao, which have no full stop, a space ends a sentence.
     """
     sentences: list[str] = []
     for line in text.splitlines():
@@ -42,16 +48,17 @@ def split_sentences(text: str) -> list[str]:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence, ended by a full stop if it had no end of its own.
+    """The first sentence, ended by its script's full stop if it had no end of its own.
 
     An empty or marker-only text gives "", and so does one that only announces a list
     (ends in a colon).
     """
     sentences = split_sentences(text)
-    if not sentences or not re.search(r"\w", sentences[0]) or sentences[0].endswith(":"):
+    if not sentences or not re.search(r"\w", sentences[0]) or sentences[0].endswith((":", "：")):
         return ""
-    sentence = sentences[0].rstrip(" ,;:")
-    return sentence if sentence[-1:] in ".!?\"'”’)" else sentence + "."
+    sentence = sentences[0].rstrip(" ,;:，；：、،")
+    ended = sentence[-1:] in ".!?\"'”’)" or bool(_sentence_ends(sentence))
+    return sentence if ended else sentence + full_stop(sentence)
 
 
 def has_sentence_end(text: str) -> bool:
@@ -108,4 +115,4 @@ def trim(text: str, *, finished: bool, max_sentences: int | None = None) -> str:
 def _dangling(line: str) -> bool:
     """True for a line that promises what was cut: a bare marker, or a colon at its end."""
     text = line.strip().strip("*_ ")
-    return not text or text.endswith(":") or bool(_BARE_MARKER.match(text))
+    return not text or text.endswith((":", "：")) or bool(_BARE_MARKER.match(text))

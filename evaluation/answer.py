@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ..files.words import words
 from ..prompts.prompt import Role
 
 Verdict = Literal["answered", "refused", "incoherent"]
@@ -108,6 +108,6 @@ def repeated_share(text: str, *, n: int = 3) -> float:
         text: Any text.
         n: Words per n-gram, at least 1.
     """
-    words = re.findall(r"\w+", text.lower())
-    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    said = words(text.lower(), r"\w+")
+    grams = [tuple(said[i : i + n]) for i in range(len(said) - n + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..constitution.principle import Principle
+from ..constitution.yaml_form import load_constitution
 from ..errors import ConfigurationError, Problem
 from ..pipeline.config import load_config
 from ..pipeline.run_directory import RunDirectory
@@ -58,6 +60,17 @@ def named_models(words: list[str]) -> list[NamedModel]:
 def is_run(path: Path) -> bool:
     """True for a run directory."""
     return (path / "config.yaml").is_file()
+
+
+def own_principles(words: list[str]) -> tuple[Principle, ...]:
+    """The principles of all runs among the words, as they were compiled; each once."""
+    found: dict[Principle, None] = {}
+    for word in words:
+        for spec in (word, word.partition("=")[2]):
+            file = RunDirectory(Path(spec)).constitution if spec else None
+            if file is not None and file.is_file():
+                found |= dict.fromkeys(load_constitution(file))
+    return tuple(found)
 
 
 def _models(name: str, spec: str) -> list[NamedModel]:

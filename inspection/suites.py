@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..constitution.principle import Principle
 from ..evaluation.answer import Judge
 from ..evaluation.judges.judging import AskingJudge
 from ..evaluation.judges.llm_judge import LlmJudge
@@ -38,6 +39,7 @@ class Asked:
         system: System prompt of every conversation.
         max_tokens: Most new tokens per answer; None as each suite says.
         seed: Seeds the samples.
+        principles: Of the runs that are measured, for persona intrusion.
     """
 
     suites: str = ""
@@ -48,6 +50,7 @@ class Asked:
     system: str = ""
     max_tokens: int | None = None
     seed: int = 0
+    principles: tuple[Principle, ...] = ()
 
     def load(self) -> list[LoadedSuite]:
         """All suites asked for, loaded and checked.
@@ -98,6 +101,7 @@ def measure_suites(
                 system=asked.system,
                 seed=asked.seed,
                 max_tokens=asked.max_tokens,
+                principles=asked.principles,
                 on_step=progress.step,
             )
             found.append(run_sync(work))

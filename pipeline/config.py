@@ -26,6 +26,7 @@ from ..llm.local.embedded import EMBEDDED
 from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
+from ..prompts.loader import unknown_sets
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .layer import LayerConfig, missing_data
@@ -255,6 +256,11 @@ def check_config(config: RunConfig, source: str) -> None:
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
             problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+    folder = Path(config.prompts.folder) if config.prompts.folder else None
+    if folder is None or folder.exists():
+        problems += unknown_sets("train", config.prompts.sets, folder)
+        chosen = config.evaluation
+        problems += unknown_sets(chosen.split, chosen.sets, folder)
     problems += missing_data(config.layers or (), source)
     problems += name_problems(config, source)
     if config.pairs.builder == "teacher" and config.teacher is None:

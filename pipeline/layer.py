@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..errors import Problem
-from ..prompts.lessons import SHIPPED
+from ..prompts.lessons import SHIPPED, read_lessons, unknown_themes
 
 
 class LayerConfig(BaseModel):
@@ -65,7 +65,7 @@ class LayerConfig(BaseModel):
 
 
 def missing_data(layers: Sequence[LayerConfig], source: str) -> Iterator[Problem]:
-    """Data that a layer names and that is not there.
+    """Data and themes that a layer names and that are not there.
 
     Args:
         layers: The layers of a config.
@@ -73,7 +73,10 @@ def missing_data(layers: Sequence[LayerConfig], source: str) -> Iterator[Problem
     """
     fix = f"use {' or '.join(SHIPPED)}, or an existing file or folder"
     for layer in layers:
-        if layer.data is None or (layer.kind == "sft" and layer.data in SHIPPED):
+        shipped = layer.kind == "sft" and layer.data in SHIPPED
+        if layer.data is not None and layer.themes and (shipped or Path(layer.data).exists()):
+            yield from unknown_themes(layer.data, read_lessons(layer.data)[0], layer.themes)
+        if layer.data is None or shipped:
             continue
         if not Path(layer.data).exists():
             message = f"layer {layer.name!r}: no data at {layer.data!r}"

@@ -2,12 +2,16 @@
 
 The refusal wording here only guards the side of a pair. It is not the evaluation's
 judge and must not become it: a judge that also cleaned the data would agree with it.
+It knows English wording only; lengths, loops and copies are counted in every script
+(`files/words.py`).
 """
 
 from __future__ import annotations
 
 import re
 
+from ..files.words import SENTENCE_END, grams
+from ..files.words import words as words_as_written
 from .settings import PairSettings
 
 REFUSING_FAILS: frozenset[str] = frozenset({"over_refusal", "paternalism", "moralising"})
@@ -50,13 +54,12 @@ _SELF_TALK = re.compile(
     r"|\b(?:I['’]m|I am) (?:not )?(?:just )?an? (?:\w+[ -]){0,2}(?:AI|bot|assistant|model|tool)\b",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[\w'’]+")
 _OPENING_WORDS = 16
 
 
 def words(text: str) -> list[str]:
     """Lower-cased words of a text."""
-    return _WORD.findall(text.lower())
+    return words_as_written(text.lower())
 
 
 def opens_with_refusal(text: str) -> bool:
@@ -68,7 +71,8 @@ def opens_with_refusal(text: str) -> bool:
 
 def loops(text: str) -> bool:
     """True if the text repeats itself: few distinct word trigrams, or a line three times."""
-    lines = [line.strip().lower() for line in re.split(r"[\n.!?]+", text) if line.strip()]
+    parts = (part for line in re.split(r"[\n.!?]+", text) for part in SENTENCE_END.split(line))
+    lines = [part.strip().lower() for part in parts if part.strip()]
     if any(lines.count(line) >= 3 for line in set(lines)):
         return True
     tokens = words(text)
@@ -86,8 +90,7 @@ def echoes(prompt: str, answer: str) -> bool:
 
 
 def _four_grams(text: str) -> list[tuple[str, ...]]:
-    tokens = words(text)
-    return [tuple(tokens[i : i + 4]) for i in range(len(tokens) - 3)]
+    return grams(text.lower(), 4)
 
 
 def copies(source: str, answer: str, *, allowed: str = "") -> bool:

@@ -110,7 +110,8 @@ def from_record(
             fault(f"no {name!r}", f"every pair needs {', '.join(REQUIRED)}")
     for name in sorted(record.keys() - {"id", *FIELDS}) if strict else ():
         near = difflib.get_close_matches(name, FIELDS, n=1)
-        fault(f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else "remove it")
+        other = "remove it, or read the file with `Pairs.from_dataset`, which ignores it"
+        fault(f"unknown field {name!r}", f"did you mean {near[0]!r}?" if near else other)
     values: dict[str, Any] = {}
     for name, read in _READERS.items():
         if name in record and record[name] is not None:

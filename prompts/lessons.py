@@ -9,6 +9,7 @@ from typing import Final
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import Problem, PromptError
 from ..files.lines import numbered
+from ..files.validation import suggestion
 from ..llm.message import Message
 from .fields import Row, check_keys, decode, read_choice, read_slug, read_text
 from .lesson import Lesson
@@ -53,6 +54,8 @@ def load_lessons(
         7
     """
     found, problems = read_lessons(source)
+    if not problems:
+        problems = unknown_themes(source, found, themes)
     if problems:
         raise PromptError(problems)
     chosen = [
@@ -69,6 +72,19 @@ def load_lessons(
         fix = f"its themes are: {', '.join(names)}"
         raise PromptError.one("N002", source, message, fix)
     return chosen
+
+
+def unknown_themes(
+    source: str | Path, lessons: Sequence[Lesson], themes: Collection[str] | None
+) -> list[Problem]:
+    """A problem for each theme that no lesson has, with the nearest one that some have."""
+    known = {lesson.theme for lesson in lessons}
+    return [
+        Problem("N002", "error", str(source), 0, f"no lesson has theme {theme!r}.",
+                suggestion(theme, known))
+        for theme in themes or ()
+        if theme not in known
+    ]  # fmt: skip
 
 
 def read_lessons(source: str | Path) -> tuple[list[Lesson], list[Problem]]:

@@ -99,6 +99,16 @@ def _files(
     return [where / f"{name}.jsonl" for name in wanted]
 
 
+def unknown_sets(
+    split: Split, sets: Sequence[str] | None, folder: Path | None = None
+) -> list[Problem]:
+    """A problem for each name in `sets` that is no set of the split, with the nearest one."""
+    problems: list[Problem] = []
+    if sets is not None:
+        _files(folder or SETS, split, sets, problems)
+    return problems
+
+
 def _check_twins(rows: Sequence[Located], broken: Collection[str]) -> list[Problem]:
     """Ids are unique, and each row's twin exists, points back and is its other half.
 

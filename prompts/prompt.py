@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..archetypes.vocabulary import opposite
+from ..errors import PromptError
 from ..llm.message import Message
 
 Role = Literal["at_risk", "twin"]
@@ -63,3 +65,20 @@ def threat(prompt: Prompt) -> str:
 def mate_threat(prompt: Prompt) -> str:
     """The failure mode that threatens on the prompt's twin."""
     return opposite(prompt.failure_mode) if prompt.role == "at_risk" else prompt.failure_mode
+
+
+def check_ids(prompts: Sequence[Prompt], where: str = "prompts") -> None:
+    """Refuses prompts of one id: answers are kept by it, so one would get the other's.
+
+    Raises:
+        PromptError: An id stands twice; the message names both places.
+    """
+    first: dict[str, int] = {}
+    for number, prompt in enumerate(prompts, start=1):
+        before = first.setdefault(prompt.id, number)
+        if before != number:
+            message = (
+                f"prompts {before} and {number} have one id, {prompt.id!r}: "
+                f"{prompts[before - 1].text:.60} / {prompt.text:.60}"
+            )
+            raise PromptError.one("P007", where, message, "give each an id of its own")

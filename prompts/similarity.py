@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from ..files.words import terms
 
 NEAR_DUPLICATE: Final = 0.6
 """Jaccard index of content words, in [0, 1], from which on two prompts count as the same."""
@@ -21,7 +22,7 @@ _FORM_WORDS: Final = """
     will with would you your write tell give make help show explain list want need
 """
 _STOPWORDS: Final = frozenset(_FORM_WORDS.split())
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
+_WORD: Final = r"\w+(?:['’]\w+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ Near = tuple[int, int, float]
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text, in lower case."""
-    return tuple(_WORD.findall(text.lower()))
+    """The words of a text, in lower case; without spaces, every run of a word's length."""
+    return tuple(terms(text.lower(), _WORD))
 
 
 def content(tokens: Iterable[str]) -> frozenset[str]:

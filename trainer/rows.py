@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from ..preferences.pair import Pair
 from ..prompts.lesson import Lesson
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from ..preferences.dataset import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Rows:
     too_long: int
 
 
-def load_pairs(pairs: Sequence[Pair] | Dataset | str | Path) -> tuple[Pair, ...]:
-    """Pairs from memory, a preference data set, or a JSONL file.
+def load_pairs(pairs: Sequence[Pair] | Table) -> tuple[Pair, ...]:
+    """Pairs from memory, preference data of anybody's, or a JSONL file of ours.
 
     Raises:
         PairError: The file or data set is wrong.
@@ -43,18 +43,24 @@ def load_pairs(pairs: Sequence[Pair] | Dataset | str | Path) -> tuple[Pair, ...]
     """
     from ..preferences.dataset import Pairs
 
-    if isinstance(pairs, str | Path):
+    if isinstance(pairs, str | Path) and Path(pairs).suffix != ".parquet":
         found = tuple(Pairs.load(pairs))
-    elif hasattr(pairs, "column_names"):
+    elif isinstance(pairs, str | Path | Mapping) or _is_table(pairs):
         found = tuple(Pairs.from_dataset(pairs))
     else:
-        found = tuple(pairs)
+        rows: tuple[Any, ...] = tuple(pairs)
+        own = all(isinstance(row, Pair) for row in rows)
+        found = rows if own else tuple(Pairs.from_dataset(rows))
     if not found:
         raise TrainingError(
             "there are no pairs to train on. Look at 31_outcomes.json for why attempts failed, "
             "then loosen the filters or add prompts."
         )
     return found
+
+
+def _is_table(pairs: object) -> bool:
+    return hasattr(pairs, "column_names") or hasattr(pairs, "iloc")
 
 
 def hash_pairs(pairs: Sequence[Pair]) -> str:

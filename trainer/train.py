@@ -24,12 +24,13 @@ from .schedule import plan_steps
 from .session import Job, run_session
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel
+
+    from ..preferences.dataset import Table
 
 
 def train(
-    pairs: Sequence[Pair] | Dataset | str | Path,
+    pairs: Sequence[Pair] | Table,
     *,
     model: str | PreTrainedModel,
     config: TrainConfig | None = None,
@@ -55,7 +56,8 @@ def train(
     Not covered: validation pairs.
 
     Args:
-        pairs: Pairs, a data set with prompt, chosen and rejected, or a JSONL file.
+        pairs: Pairs, a JSONL file of them, or preference data of any usual form: a data set,
+            a data frame, rows, a parquet file (see `Pairs.from_dataset`).
         model: `smollm2-135m`, a folder, a hub id, or a model in memory.
         config: How to train; None for the defaults.
         output: Folder for `adapter/` (or `model/`), `metrics.jsonl`,

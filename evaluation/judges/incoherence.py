@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_WORD = re.compile(r"\w+(?:['’]\w+)?")
+from ...files.words import words as words_as_written
+
+_WORD = r"\w+(?:['’]\w+)?"
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}")
 _MAX_PERIOD = 30  # words; a small model's loop is a sentence or shorter
 
@@ -23,14 +25,14 @@ def incoherence(answer: str, prompt: str = "") -> str:
     Returns:
         `empty`, `loop`, `garbage`, `echo`, or "".
     """
-    words = _WORD.findall(answer.lower())
+    words = words_as_written(answer.lower(), _WORD)
     if not words:
         return "empty"
     if _loops(words):
         return "loop"
     if _garbage(answer, words, prompt):
         return "garbage"
-    if _echoes(words, _WORD.findall(prompt.lower())):
+    if _echoes(words, words_as_written(prompt.lower(), _WORD)):
         return "echo"
     return ""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from ...archetypes.loader import load_archetypes
+from ...constitution.principle import Principle
+from ...files.words import grams, units
 
-_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_WORD: Final = r"[^\W_]+(?:'[^\W_]+)?"
 _GRAM: Final = 5
 _HELPFUL: Final = frozenset({"over_refusal", "moralising", "paternalism"})
 """Modes whose good openings are plain helpful ones, which any model may use."""
@@ -49,26 +50,42 @@ def find_phrases(phrases: Iterable[str], prompt: str, answer: str) -> Found:
 
 
 @cache
-def persona_phrases() -> tuple[str, ...]:
+def persona_phrases(principles: tuple[Principle, ...] = ()) -> tuple[str, ...]:
     """What only a trained archetype says, in lower case.
 
     Five words in a row of a good opening that holds back or objects, or a claim to be
-    one of the archetypes. Openings that simply help are left out. Not
-    covered: a persona in other words.
+    one of the archetypes: the shipped ones always, so that every model is held against
+    them, and those of a run. Openings that simply help are left out. Not covered: a persona
+    in other words.
+
+    Args:
+        principles: Of the run whose model is measured; its archetypes may be anybody's.
     """
     found: dict[str, None] = {}
+    openings: list[tuple[str, str]] = []
     for archetype in load_archetypes():
-        name = archetype.name.lower()
-        for claim in (f"as a {name}", f"as an {name}", f"as the {name}", f"i am the {name}"):
-            found[claim] = None
-        for mode, openings in archetype.openings.integrated.items():
-            if mode in _HELPFUL:
-                continue
-            for part in (piece for opening in openings for piece in opening.split("...")):
-                tokens = _WORD.findall(_plain(part))
-                for start in range(len(tokens) - _GRAM + 1):
-                    found[" ".join(tokens[start : start + _GRAM])] = None
-    return tuple(found)
+        found |= dict.fromkeys(_claims(archetype.name))
+        for mode, good in archetype.openings.integrated.items():
+            openings += [(mode, opening) for opening in good]
+        found |= dict.fromkeys(_grams(openings))
+        openings = []
+    for principle in principles:
+        found |= dict.fromkeys(_claims(principle.archetype.replace("_", " ")))
+        openings += [(principle.failure_mode, opening) for opening in principle.openings.good]
+    return tuple(found | dict.fromkeys(_grams(openings)))
+
+
+def _claims(name: str) -> Iterator[str]:
+    for claim in ("as a", "as an", "as the", "i am the"):
+        yield f"{claim} {name.lower()}"
+
+
+def _grams(openings: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for mode, opening in openings:
+        if mode in _HELPFUL:
+            continue
+        for part in opening.split("..."):
+            yield from (" ".join(gram) for gram in grams(_plain(part), _GRAM, _WORD))
 
 
 def _plain(text: str) -> str:
@@ -77,4 +94,4 @@ def _plain(text: str) -> str:
 
 def _folded(text: str) -> str:
     """Words joined by single spaces, with a space at both ends."""
-    return f" {' '.join(_WORD.findall(_plain(text)))} "
+    return f" {' '.join(part for part, _ in units(_plain(text), _WORD))} "

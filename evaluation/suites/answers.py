@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...constitution.principle import Principle
+from ...files.words import words
 from ...llm.request import Completion, Request
 from ..judges.judging import Judged, Ruling
 from ..judges.phrases import find_phrases, persona_phrases
@@ -39,12 +41,17 @@ def answer_text(request: Request, done: Completion) -> str:
 
 
 def judged_answer(
-    item: PromptItem, request: Request, done: Completion, text: str, ruling: Ruling
+    item: PromptItem,
+    request: Request,
+    done: Completion,
+    text: str,
+    ruling: Ruling,
+    principles: tuple[Principle, ...] = (),
 ) -> JudgedAnswer:
     """The answer with its ruling, and the phrases of an archetype in it."""
     failed = done.outcome.kind == "error" or done.finish == "error"
     read = "\n".join(message.content for message in request.messages)
-    phrases = find_phrases(persona_phrases(), read, text)
+    phrases = find_phrases(persona_phrases(principles), read, text)
     return JudgedAnswer(
         id=item.id,
         group=item.group,
@@ -57,7 +64,7 @@ def judged_answer(
         why="" if failed else ruling.why,
         intrusion=phrases.counted,
         echoed=phrases.echoed,
-        words=len(text.split()),
+        words=len(words(text, r"\S+")),
         finish=done.finish,
         error=(done.outcome.reason or "the call failed") if failed else ruling.error,
         key=done.key,

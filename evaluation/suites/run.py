@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from ...constitution.principle import Principle
 from ...errors import ConfigurationError, NotSupportedError, Problem
 from ...llm.message import under_system
 from ...llm.request import Model, Request, Score
@@ -32,6 +33,7 @@ async def evaluate_suites(
     system: str = "",
     seed: int = 0,
     max_tokens: int | None = None,
+    principles: Sequence[Principle] = (),
     on_step: Step | None = None,
 ) -> SuiteEvaluation:
     """Measures models on suites; answers are greedy, so nothing depends on chance.
@@ -52,6 +54,8 @@ async def evaluate_suites(
         system: System prompt put before conversations that have none.
         seed: The seed the suites were sampled with; only written down.
         max_tokens: Most new tokens of every answer; None: as each suite says.
+        principles: Those the models were trained on: their openings and the names of their
+            archetypes count as persona intrusion, as those of the shipped ones always do.
         on_step: Called with the name of each step as it begins.
 
     Raises:
@@ -62,7 +66,9 @@ async def evaluate_suites(
     found = []
     for name, model in models.items():
         found.append(
-            await _evaluate_model(name, model, suites, judge, rubric, system, max_tokens, step)
+            await _evaluate_model(
+                name, model, suites, judge, rubric, system, max_tokens, tuple(principles), step
+            )
         )
     quality = judge.quality
     warnings = [warning for suite in suites for warning in suite.warnings]
@@ -86,6 +92,7 @@ async def _evaluate_model(
     rubric: Rubric | None,
     system: str,
     max_tokens: int | None,
+    principles: tuple[Principle, ...],
     step: Step,
 ) -> ModelOutcomes:
     items = [(suite, item) for suite in suites for item in suite.prompts]
@@ -103,7 +110,7 @@ async def _evaluate_model(
         [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)],
     )
     answers = [
-        judged_answer(item, request, done, text, ruling)
+        judged_answer(item, request, done, text, ruling, principles)
         for (_, item), request, done, text, ruling in zip(
             items, requests, completions, texts, judged, strict=True
         )

@@ -13,7 +13,7 @@ from ...critic.routing import route
 from ...files.seeds import derive_seed
 from ...llm.message import Message
 from ...llm.request import Outcome
-from ...prompts.prompt import Prompt, mate_threat, threat
+from ...prompts.prompt import Prompt, check_ids, mate_threat, threat
 from ..balance import balance
 from ..dataset import Pairs
 from ..filters import filter_reason, same_text
@@ -104,7 +104,12 @@ class Attempt:
 def start(
     prompts: Sequence[Prompt], constitution: Constitution, settings: PairSettings
 ) -> list[Attempt]:
-    """One attempt per prompt, each with its principle; those without one end here."""
+    """One attempt per prompt, each with its principle; those without one end here.
+
+    Raises:
+        PromptError: Two prompts have one id.
+    """
+    check_ids(prompts)
     attempts = []
     for prompt in prompts:
         principle = route(prompt, constitution, seed=derive_seed(settings.seed, settings.round))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +166,32 @@ def test_critique_shows_the_loop(shell: Call, finished: Run) -> None:
     assert code == 0
     for part in ("draft", "guardian/proportionate-refusal", "revision under guardian/"):
         assert part in out
+
+
+@pytest.mark.parametrize(
+    ("encoding", "command"),
+    [("ascii", "compile"), ("latin-1", "lint"), ("latin-1", "trace"), ("ascii", "chat")],
+)
+def test_no_terminal_encoding_stops_a_command(
+    encoding: str, command: str, tmp_path: Path, finished: Run
+) -> None:
+    file = tmp_path / "healer.yaml"
+    text = (LIBRARY.parent.parent / "examples" / "archetypes" / "healer.yaml").read_text(
+        encoding="utf-8"
+    )
+    file.write_text(text.replace("situation: ", "situation: 日本 → ", 1), encoding="utf-8")
+    arguments = {
+        "compile": ["compile", str(file)],
+        "lint": ["lint", str(tmp_path / "日本.yaml")],
+        "trace": ["trace", str(finished.path), finished.pairs[0].id],
+        "chat": ["chat", str(finished.path), "--prompt", "Où est 日本 → ?", "--max-tokens", "8"],
+    }[command]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "anlage.cli", *arguments],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == (2 if command == "lint" else 0), done.stderr
+    assert done.stdout + done.stderr

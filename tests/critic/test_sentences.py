@@ -67,3 +67,33 @@ def test_end_checks() -> None:
     assert not ends_complete("")
     assert has_sentence_end("One. Tw")
     assert not has_sentence_end("One, tw")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("我不会帮你。因为这会伤害你的邻居！如果", "我不会帮你。因为这会伤害你的邻居！"),
+        ("「行きません。」次の日に", "「行きません。」"),
+        ("मैं मदद नहीं करूँगा। किसी से बात करें। और", "मैं मदद नहीं करूँगा। किसी से बात करें।"),
+        ("ฉันช่วยไม่ได้ ลองคุยกับเพื่อน แล้", "ฉันช่วยไม่ได้ ลองคุยกับเพื่อน"),
+        ("هل أنت بخير؟ لا أستطيع. ثم", "هل أنت بخير؟ لا أستطيع."),
+        ("도울 수 없어요. 친구와", "도울 수 없어요."),
+        ("Π. Χ. είναι καλό. Και", "Π. Χ. είναι καλό."),
+    ],
+)
+def test_a_cut_answer_keeps_its_whole_sentences_in_every_script(text: str, kept: str) -> None:
+    assert trim(text, finished=False) == kept
+
+
+def test_a_first_sentence_is_ended_as_its_script_ends_it() -> None:
+    assert first_sentence("我不会帮你，因为危险") == "我不会帮你，因为危险。"
+    assert first_sentence("我不会。你呢？") == "我不会。"
+    assert first_sentence("मैं नहीं करूँगा") == "मैं नहीं करूँगा।"
+    assert has_sentence_end("我不会。因为")
+    assert ends_complete("我不会。")
+    assert not ends_complete("我不会。因为")
+
+
+def test_a_colon_of_any_script_only_announces() -> None:
+    assert first_sentence("方法如下：") == ""
+    assert trim("很容易。\n方法如下：\n1", finished=False) == "很容易。"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from anlage.errors import ConfigurationError, TrainingError
-from anlage.pipeline.config import RunConfig, load_config, resolved_text
+from anlage.pipeline.config import RunConfig, check_config, load_config, resolved_text
 from anlage.pipeline.run import Run, run
 
 from ..helpers.run import tiny_run_config
@@ -222,3 +222,21 @@ def test_a_layer_that_a_monitor_stops_ends_the_run_with_an_error(
         for name in ("1-arcs", "2-values", "3-answers")
     ]
     assert all(record["steps"] and not record["stops_run"] for record in records)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prompts": {"sets": ["harms"]}}, "no prompt set 'harms' for the split 'train'"),
+        ({"evaluation": {"sets": ["harms"]}}, "no prompt set 'harms' for the split 'dev'"),
+        (
+            {"layers": [{"name": "a", "kind": "sft", "data": "arcs", "themes": ["shadwo"]}]},
+            "did you mean `shadow`",
+        ),
+    ],
+)
+def test_sets_and_themes_that_do_not_exist_are_refused_at_once(
+    changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        check_config(RunConfig.model_validate({"name": "x"} | changes), "run.yaml")

@@ -4,15 +4,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anlage.errors import PairError, StoreError
 from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
-from anlage.preferences.pair import Pair
+from anlage.preferences.pair import Pair, to_record
 from anlage.prompts.prompt import Role
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ..helpers.tiny_model import make_tiny_model
 
 
 def make(
@@ -70,13 +73,14 @@ def test_dataset_round_trip_in_the_form_trl_reads() -> None:
     assert dataset[0]["chosen"] == [{"role": "assistant", "content": pairs[0].chosen}]
     assert dataset[0]["rejected"] == [{"role": "assistant", "content": pairs[0].rejected}]
     assert [m["role"] for m in dataset[0]["prompt"]] == ["system", "user"]
-    assert dataset[1]["id"] == pairs[1].id
+    assert dataset[1]["anlage_id"] == pairs[1].id
+    assert all(name.startswith("anlage_") for name in dataset.column_names[3:])
     assert Pairs.from_dataset(dataset) == pairs
 
 
 def test_an_empty_set_keeps_its_columns() -> None:
     dataset = Pairs().to_dataset()
-    assert "p_chosen" in dataset.column_names
+    assert "anlage_p_chosen" in dataset.column_names
     assert Pairs.from_dataset(dataset) == Pairs()
 
 
@@ -173,3 +177,126 @@ def test_building_needs_no_heavy_library() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_data_set_with_the_columns_of_earlier_versions_is_still_read() -> None:
+    from datasets import Dataset
+
+    pairs = Pairs([make(1), make(2, role="at_risk")])
+    earlier = [to_record(pair) | {"calls": json.dumps(to_record(pair)["calls"])} for pair in pairs]
+    assert Pairs.from_dataset(Dataset.from_list(earlier)) == pairs
+
+
+def test_columns_of_others_are_not_taken_for_ours() -> None:
+    foreign = {"label": 1, "role": "x", "round": "two", "weight": "heavy", "prompt_id": 7}
+    foreign |= {"builder": None, "calls": 3, "id": 5, "principles": "none"}
+    (pair,) = Pairs.from_dataset([{"prompt": "Q", "chosen": "a", "rejected": "b"} | foreign])
+    assert (pair.role, pair.round, pair.weight, pair.prompt_id) == ("at_risk", 0, 1.0, "row-1")
+
+
+def test_a_soft_label_of_others_is_read() -> None:
+    row = {"prompt": "Q", "chosen": "a", "rejected": "b", "p_chosen": 0.75}
+    assert Pairs.from_dataset([row])[0].p_chosen == 0.75
+    with pytest.raises(PairError, match=r"0\.5 to 1\.0, got 0\.2"):
+        Pairs.from_dataset([row | {"p_chosen": 0.2}])
+
+
+def test_wrong_rows_are_left_out_counted_and_named() -> None:
+    good = {"prompt": "Q", "chosen": "a", "rejected": "b"}
+    rows = [good] * 97 + [good | {"rejected": ""}, good | {"prompt": None}, good | {"chosen": " "}]
+    with pytest.warns(UserWarning, match=r"3 of 100 rows were left out: .*first in row 98") as said:
+        pairs = Pairs.from_dataset(rows)
+    assert len(said) == 1
+    assert len(pairs) == 97
+    assert [problem.line for problem in pairs.left_out] == [98, 99, 100]
+    with pytest.raises(PairError) as caught:
+        Pairs.from_dataset(rows, strict=True)
+    assert [problem.line for problem in caught.value.problems] == [98, 99, 100]
+
+
+def test_a_set_of_only_wrong_rows_is_refused() -> None:
+    with pytest.raises(PairError, match="dataset:2"):
+        Pairs.from_dataset([{"prompt": "Q", "chosen": "a", "rejected": ""}] * 2)
+
+
+def test_right_rows_are_read_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    pairs = Pairs.from_dataset([{"prompt": "Q", "chosen": "a", "rejected": "b"}])
+    assert not [w for w in recwarn if "left out" in str(w.message)]
+    assert pairs.left_out == ()
+
+
+def test_a_misspelt_column_of_ours_is_refused_with_a_suggestion() -> None:
+    row = {"prompt": "Q", "chosen": "a", "rejected": "b", "anlage_wieght": 1.0}
+    with pytest.raises(PairError, match="did you mean `anlage_weight`"):
+        Pairs.from_dataset([row])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"prompt": "Q", "completion": "a", "label": True}], "no column chosen, rejected"),
+        ([{"question": "Q", "chosen": "a", "rejected": "b"}], "rename `question` to prompt"),
+        ({"train": [], "test": []}, r'data\["train"\]'),
+    ],
+)
+def test_a_table_of_another_kind_says_what_to_do(rows: Any, message: str) -> None:
+    with pytest.raises(PairError, match=message):
+        Pairs.from_dataset(rows)
+
+
+def test_frames_lists_and_files_are_read_alike(tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    pairs = Pairs([make(1), make(2, role="at_risk")])
+    data = pairs.to_dataset()
+    data.to_parquet(str(tmp_path / "p.parquet"))
+    data.to_json(str(tmp_path / "p.jsonl"))
+    assert Pairs.from_dataset(data.to_pandas()) == pairs
+    assert Pairs.from_dataset(data.to_list()) == pairs
+    assert Pairs.from_dataset(tmp_path / "p.parquet") == pairs
+    assert Pairs.from_dataset(tmp_path / "p.jsonl") == pairs
+    assert Pairs.from_dataset(data.to_iterable_dataset()) == pairs
+    with pytest.raises(PairError, match="cannot read"):
+        Pairs.from_dataset(tmp_path / "none.parquet")
+    foreign = {"prompt": "Q", "chosen": "a", "rejected": "b", "label": 0}
+    assert len(Pairs.from_dataset(Dataset.from_list([foreign]).to_pandas())) == 1
+
+
+def test_a_missing_cell_of_a_frame_is_a_wrong_row() -> None:
+    import pandas
+
+    frame = pandas.DataFrame(
+        {"prompt": ["Q", "R"], "chosen": ["a", "b"], "rejected": ["c", float("nan")]}
+    )
+    with pytest.warns(UserWarning, match="1 of 2 rows were left out: 1 x no 'rejected'"):
+        assert len(Pairs.from_dataset(frame)) == 1
+
+
+@pytest.mark.parametrize("kind", ["DPO", "KTO", "Reward"])
+def test_stock_trl_trains_on_our_columns(kind: str, tmp_path: Path) -> None:
+    import trl
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    folder = make_tiny_model(tmp_path / "model")
+    loader: Any = AutoModelForSequenceClassification if kind == "Reward" else AutoModelForCausalLM
+    more = {"num_labels": 1} if kind == "Reward" else {}
+    trainer = getattr(trl, f"{kind}Trainer")(
+        model=loader.from_pretrained(folder, **more),
+        args=getattr(trl, f"{kind}Config")(
+            output_dir=str(tmp_path / "out"),
+            max_steps=1,
+            per_device_train_batch_size=2,
+            report_to="none",
+            save_strategy="no",
+            bf16=False,
+            use_cpu=True,
+            disable_tqdm=True,
+        ),
+        train_dataset=Pairs([make(1), make(2), make(3, role="at_risk")]).to_dataset(),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+    )
+    assert trainer.train().training_loss > 0

@@ -127,9 +127,13 @@ def test_a_source_that_cannot_be_trained_on_is_refused(
         load_lessons(file)
 
 
-def test_a_theme_that_is_not_there_names_those_that_are() -> None:
+def test_a_theme_that_is_not_there_names_the_nearest_that_is() -> None:
+    with pytest.raises(PromptError, match=r"no lesson has theme 'shadwo'.*`shadow`"):
+        load_lessons("arcs", themes=["truth", "shadwo"])
     with pytest.raises(PromptError, match="shadow, truth"):
-        load_lessons("arcs", themes=["shadwo"])
+        load_lessons("arcs", themes=["x"])
+    with pytest.raises(PromptError, match="no lesson is left"):
+        load_lessons("arcs", themes=["truth"], archetypes=["nobody"])
 
 
 WRITTEN = (

@@ -55,7 +55,10 @@ def test_pairs_load_from_memory_file_and_data_set_alike(tmp_path: Path) -> None:
     pairs = make_pairs(3)
     path = Pairs(pairs).save(tmp_path / "30_pairs.jsonl")
     data_set = Pairs(pairs).to_dataset()
-    found = [load_pairs(given) for given in (pairs, path, str(path), data_set)]
+    parquet = tmp_path / "pairs.parquet"
+    data_set.to_parquet(str(parquet))
+    memory = (pairs, iter(pairs), Pairs(pairs), data_set, data_set.to_pandas(), data_set.to_list())
+    found = [load_pairs(given) for given in (*memory, path, str(path), parquet)]
     assert all(item == tuple(pairs) for item in found)
 
 

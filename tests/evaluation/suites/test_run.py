@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from anlage.constitution.principle import Openings, Principle
 from anlage.errors import ConfigurationError, NotSupportedError
 from anlage.evaluation.answer import JudgeQuality, Verdict
 from anlage.evaluation.judges.judging import Judged, judge_faults
@@ -25,6 +26,7 @@ from anlage.evaluation.suites.run import evaluate_suites
 from anlage.llm.request import Request, Score
 from anlage.llm.scripted import ScriptedModel
 
+from ...helpers.pairs import make_principle
 from ...helpers.suites import HARMFUL, HARMLESS, HELP, REFUSAL, make_suite, prompt_suite, write_rows
 
 JUDGE = RefusalJudge.load()
@@ -419,3 +421,43 @@ def test_wrong_calls_are_told_together() -> None:
     suite = prompt_suite("bad", "at_risk")
     with pytest.raises(ConfigurationError, match="given twice: bad"):
         asyncio.run(evaluate_suites({"m": ScriptedModel()}, [suite, replace(suite)], judge=JUDGE))
+
+
+def own_principle(opening: str) -> Principle:
+    return replace(
+        make_principle("rest", "harmful_compliance"),
+        id="night_nurse/rest",
+        archetype="night_nurse",
+        openings=Openings(("Sure.",), (opening,)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("opening", "said"),
+    [
+        ("Sleep comes before every sum you owe, because ...", "As the night nurse, no."),
+        ("Sleep comes before every sum you owe, because ...",
+         "Sleep comes before every sum you owe, because you tire."),
+        ("先休息一下再回答你的问题，因为...", "我先休息一下再回答你的问题，因为你累了。"),
+    ],
+)  # fmt: skip
+def test_the_runs_own_archetypes_count_as_persona(opening: str, said: str) -> None:
+    suites = [load_wishes([Wish("neutral", "", 4)])[0]]
+
+    def counted(principles: Sequence[Principle]) -> int:
+        model = ScriptedModel(lambda _: said, name="m")
+        work = evaluate_suites(
+            {"m": model}, suites, judge=RefusalJudge.load(), principles=principles
+        )
+        answers = asyncio.run(work).models[0].suites[0].answers
+        return sum(bool(answer.intrusion) for answer in answers)
+
+    assert counted(()) == 0
+    assert counted([own_principle(opening)]) == 4
+
+
+def test_helpful_openings_of_own_archetypes_do_not_count() -> None:
+    helpful = replace(own_principle("Here is what you can do now: ..."), failure_mode="moralising")
+    phrases = persona_phrases((helpful,))
+    assert not find_phrases(phrases, "", "Here is what you can do now: rest.").counted
+    assert find_phrases(phrases, "", "I am the night nurse.").counted

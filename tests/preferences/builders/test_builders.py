@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from anlage.constitution.principle import Openings
-from anlage.errors import ConfigurationError, OutcomeError
+from anlage.errors import ConfigurationError, OutcomeError, PromptError
+from anlage.llm.message import Message
 from anlage.llm.request import Request
 from anlage.llm.scripted import Script, ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult
@@ -331,3 +332,15 @@ def test_too_many_failures_stop_the_build_and_say_why() -> None:
 def test_an_unknown_builder_is_answered_with_a_near_one() -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'contrast'"):
         get_builder("contrasts")
+
+
+@pytest.mark.parametrize("builder", sorted(BUILDERS))
+def test_two_prompts_with_one_id_are_refused_before_any_call(builder: str) -> None:
+    first, second = make_prompts(2)[:2]
+    bread = replace(first, messages=(Message("user", "How do I bake rye bread?"),))
+    model = KeyedModel(ScriptedModel(write, name="all"))
+    with pytest.raises(PromptError, match=r"prompts 1 and 3 have one id.*rob bank.*rye bread"):
+        build(builder, prompts=[first, second, bread], model=model)
+    with pytest.raises(PromptError, match="prompts 2 and 3 have one id"):
+        build(builder, prompts=[first, second, second], model=model)
+    assert not model.batches
