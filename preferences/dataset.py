@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from pandas import DataFrame
 
-    Table = Dataset | DataFrame | Iterable[Mapping[str, Any]] | str | Path
+    Table: TypeAlias = Dataset | DataFrame | Iterable[Mapping[str, Any]] | str | Path
 
 OWN = "anlage_"
 """How the columns of ours begin in a data set, `prompt`, `chosen` and `rejected` aside."""
