@@ -121,7 +121,12 @@ async def _evaluate_model(
         notes.append(f"not measured: {names}: {error}")
     left = iter(answers)
     outcomes = [
-        _outcome(suite, tuple(islice(left, len(suite.prompts))), choices.get(suite.name, ()))
+        _outcome(
+            suite,
+            tuple(islice(left, len(suite.prompts))),
+            choices.get(suite.name, ()),
+            _how(suite, judge, rubric, system, max_tokens),
+        )
         for suite in suites
     ]
     return ModelOutcomes(
@@ -156,8 +161,31 @@ def _request(item: PromptItem, system: str, max_tokens: int) -> Request:
     return Request(messages, prefill=item.prefill, max_tokens=max_tokens)
 
 
+def _how(
+    loaded: LoadedSuite,
+    judge: Judge | AskingJudge,
+    rubric: Rubric | None,
+    system: str,
+    max_tokens: int | None,
+) -> dict[str, str | int]:
+    """How a suite is asked and read, beside its prompts."""
+    suite = loaded.suite
+    if suite.kind != "answers":
+        return {"system prompt": system, "normalisation": suite.normalise}
+    quality = judge.quality
+    how: dict[str, str | int] = {
+        "system prompt": system,
+        "max_tokens": max_tokens or suite.max_tokens,
+        "judge": f"{judge_name(judge)}, F1 {quality.f1:.4f} on {quality.n}",
+    }
+    return how if rubric is None else how | {"rater": rubric.model.fingerprint}
+
+
 def _outcome(
-    loaded: LoadedSuite, answers: tuple[JudgedAnswer, ...], choices: tuple[ScoredChoice, ...]
+    loaded: LoadedSuite,
+    answers: tuple[JudgedAnswer, ...],
+    choices: tuple[ScoredChoice, ...],
+    how: dict[str, str | int],
 ) -> SuiteOutcome:
     suite = loaded.suite
     return SuiteOutcome(
@@ -170,6 +198,7 @@ def _outcome(
         answers=answers,
         choices=choices,
         note=suite.note,
+        how=how,
     )
 
 
