@@ -8,7 +8,7 @@ An interval of each slice by itself would let such a slice in every third time, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -105,6 +105,22 @@ class Calibration:
     def allows(self, failure_mode: str, role: str) -> bool:
         """True if comparisons may set labels for this failure mode and role."""
         return (failure_mode, role) in self.slices
+
+    def allows_of(self, comparator: Model) -> Callable[[str, str], bool]:
+        """Where this comparator's comparisons may set labels; see `allows`.
+
+        Raises:
+            ConfigurationError: Another model was measured.
+        """
+        if comparator.fingerprint != self.critic:
+            raise ConfigurationError.one(
+                "D041",
+                "calibration",
+                f"{self.critic} was measured, but {comparator.fingerprint} would set labels",
+                "measure the model that compares, or let the one compare that was measured; in a "
+                "run, delete 20_calibration.json and run again: calls that fit are stored",
+            )
+        return self.allows
 
     def to_json(self) -> dict[str, object]:
         """The content of `20_calibration.json`."""

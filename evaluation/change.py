@@ -15,7 +15,7 @@ from ..stats.intervals import (
     paired_mean_difference,
 )
 from .measure import HARM, Measure
-from .suites.evaluation import ModelOutcomes
+from .suites.evaluation import UNKNOWN, ModelOutcomes
 
 ALPHA = 0.05
 
@@ -104,7 +104,7 @@ def changes(
     """Every measure that two models share, Holm-adjusted per family.
 
     Left out: measures with no shared units (means and suites: fewer than 2), suites
-    that differ in what was asked (`unpaired` names them), and perplexity where the
+    that differ in what was asked or how (`unpaired` names them), and perplexity where the
     tokenizers differ. Where one request stands in several units (attacks of a family),
     the requests are the units of interval and test (`stats.clusters`).
 
@@ -186,12 +186,25 @@ def unpaired(before: ModelOutcomes, after: ModelOutcomes) -> list[str]:
             reasons.append(f"{old.suite}: only measured on {before.name}")
         elif new.sha256 != old.sha256:
             reasons.append(f"{old.suite}: not the same prompts (another file, sample or version)")
+        elif new.asked() != old.asked():
+            reasons.append(f"{old.suite}: not asked alike: {_differing(old.how, new.how)}")
     reasons += [
         f"{new.suite}: only measured on {after.name}"
         for new in after.suites
         if before.suite(new.suite) is None
     ]
     return reasons
+
+
+def _differing(before: Mapping[str, str | int], after: Mapping[str, str | int]) -> str:
+    """What differs in how two suites were asked, in words."""
+    if UNKNOWN in before or UNKNOWN in after:
+        return (
+            "how is not written down in a file of an earlier version; evaluate again, what is "
+            "stored is not asked again"
+        )
+    names = [n for n in dict.fromkeys((*before, *after)) if before.get(n) != after.get(n)]
+    return "; ".join(f"{n} {before.get(n, '')!r} and {after.get(n, '')!r}" for n in names)
 
 
 def bleed(changes: Collection[Change]) -> tuple[Change, ...]:

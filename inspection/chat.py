@@ -6,13 +6,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..errors import RunDirectoryError
 from ..llm.message import Message
 from ..llm.models import load_model
 from ..llm.request import Request
 from ..llm.run_sync import run_sync
-from ..pipeline.config import load_config
 from ..pipeline.run_directory import RunDirectory
+from .models import run_models
 
 
 class SideBySide:
@@ -23,17 +22,14 @@ class SideBySide:
         max_tokens: Most new tokens per answer; answers are greedy.
 
     Raises:
-        RunDirectoryError: The run has no trained adapter yet.
+        ConfigurationError: The run has no trained model yet.
     """
 
     def __init__(self, run: RunDirectory, *, max_tokens: int = 96) -> None:
-        adapter = run.training / "adapter"
-        if not adapter.is_dir():
-            raise RunDirectoryError(
-                f"{run.path} has no trained model yet. Finish it: anlage train {run.path}"
-            )
-        name = load_config(run.config_file).model
-        self.models = {"base": load_model(name), "trained": load_model(name, adapter=adapter)}
+        self.models = {
+            model.name: load_model(model.spec, adapter=model.adapter)
+            for model in run_models(run.path)
+        }
         self.max_tokens = max_tokens
 
     def ask(self, question: str) -> dict[str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..constitution.principle import Principle
 from ..constitution.yaml_form import load_constitution
-from ..errors import ConfigurationError, Problem
-from ..pipeline.config import load_config
+from ..errors import ConfigurationError, Problem, TrainingError
 from ..pipeline.run_directory import RunDirectory
+from ..trainer.result import TrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,22 @@ def named_models(words: list[str]) -> list[NamedModel]:
     return found
 
 
+def run_models(folder: Path) -> tuple[NamedModel, NamedModel]:
+    """The `base` and the `trained` model of a run, however it was trained.
+
+    Raises:
+        ConfigurationError: Its training is not finished, or there is none.
+    """
+    run = RunDirectory(folder)
+    try:
+        trained = TrainedModel.read(run.training)
+    except TrainingError:
+        message, fix = "this run has no trained model yet", f"finish it: anlage train {folder}"
+        raise ConfigurationError.one("E011", folder, message, fix) from None
+    spec, adapter = trained.loaded_from
+    return NamedModel("base", trained.base), NamedModel("trained", spec, adapter)
+
+
 def is_run(path: Path) -> bool:
     """True for a run directory."""
     return (path / "config.yaml").is_file()
@@ -76,17 +92,8 @@ def own_principles(words: list[str]) -> tuple[Principle, ...]:
 def _models(name: str, spec: str) -> list[NamedModel]:
     path = Path(spec)
     if is_run(path):
-        run = RunDirectory(path)
-        adapter = run.training / "adapter"
-        if not adapter.is_dir():
-            message, fix = "this run has no trained model yet", f"finish it: anlage train {path}"
-            raise ConfigurationError.one("E011", spec, message, fix)
-        model = load_config(run.config_file).model
         label = f"{name} " if name else ""
-        return [
-            NamedModel(f"{label}base", model),
-            NamedModel(f"{label}trained" if name else "trained", model, adapter),
-        ]
+        return [replace(model, name=label + model.name) for model in run_models(path)]
     if (path / "adapter_config.json").is_file():
         base = _base_of(path)
         return [NamedModel(name or path.name, base, path)]

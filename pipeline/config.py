@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -124,10 +125,12 @@ class RunConfig(BaseModel):
     model: str = EMBEDDED
     """The model to train: `smollm2-135m`, a local folder or a hub id."""
     critic: str | None = None
-    """The model that critiques; null: the model is its own critic."""
+    """The model that critiques; null: the model is its own critic. Under `conditions` it is
+    asked only where `conditions.room.critique` is teacher."""
     comparator: str | None = None
-    """The model that says which of two answers is better; null: the critic. It is the one
-    that is measured before its comparisons may label."""
+    """The model that says which of two answers is better; null: whoever criticises in round
+    1. It is the one that is measured before its comparisons may label, and in later rounds it
+    is what it was when it was measured."""
     teacher: str | None = None
     """The stronger model that builder `teacher` distils; null where there is none."""
     batch_size: int = Field(default=32, ge=1, le=1024)
@@ -204,22 +207,6 @@ class RunConfig(BaseModel):
             update["training"] = self.training.model_copy(update={"seed": training})
         return self.model_copy(update=update)
 
-    @property
-    def critic_model(self) -> str:
-        """The critic's model: the model itself unless another is named."""
-        return self.critic or self.model
-
-    @property
-    def comparator_model(self) -> str:
-        """The comparator's model: the critic unless another is named."""
-        return self.comparator or self.critic_model
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Every model the run asks, each once: policy, critic, comparator, teacher."""
-        asked = [self.model, self.critic_model, self.comparator_model]
-        return tuple(dict.fromkeys([*asked, self.teacher] if self.teacher else asked))
-
 
 def load_config(path: str | Path) -> RunConfig:
     """Reads and checks a run config.
@@ -238,12 +225,13 @@ def load_config(path: str | Path) -> RunConfig:
         raise ConfigurationError(validation_problems(error, document, RunConfig)) from None
 
 
-def check_config(config: RunConfig, source: str) -> None:
+def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:
     """Checks what the file alone cannot show: that what it names exists.
 
     Args:
         config: The config.
         source: Where it came from, for messages.
+        models: Every model that the run asks; see `Resolved.models`.
 
     Raises:
         ConfigurationError: All problems at once.
@@ -267,12 +255,12 @@ def check_config(config: RunConfig, source: str) -> None:
         message = "`pairs.builder` is teacher, but there is no `teacher`"
         fix = "name a stronger model in `teacher`, or take another builder"
         problems.append(Problem("D011", "error", source, 0, message, fix))
-    problems += _price_problems(config, source)
+    problems += _price_problems(config, source, models)
     if problems:
         raise ConfigurationError(problems)
 
 
-def _price_problems(config: RunConfig, source: str) -> list[Problem]:
+def _price_problems(config: RunConfig, source: str, models: Sequence[str]) -> list[Problem]:
     """A cap in dollars needs every price; a price file must be readable."""
     budget = config.budget
     try:
@@ -284,7 +272,7 @@ def _price_problems(config: RunConfig, source: str) -> list[Problem]:
     fix = "give it in a file named by `budget.prices`, or cap calls or tokens instead"
     return [
         Problem("R004", "error", source, 0, f"`budget.max_usd` needs the price of {spec!r}", fix)
-        for spec in config.models
+        for spec in models
         if prices.price(spec) is None
     ]
 

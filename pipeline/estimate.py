@@ -13,8 +13,9 @@ from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
+from ..llm.request import Model
 from ..llm.run_sync import run_sync
-from ..preferences.builders.roles import nowhere
+from ..preferences.builders.roles import Allows
 from ..store.store import Store
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .inputs import compile_for, evaluation_prompts, probe_pairs, system_prompt, training_prompts
@@ -206,13 +207,13 @@ def _pairs(
         resolved.roles(number),
         settings,
         model_of=model,
-        allows=_everywhere if compares else nowhere,
+        gate=_everywhere if compares else None,
     )
     run_sync(made)
 
 
-def _everywhere(failure_mode: str, role: str) -> bool:
-    return True
+def _everywhere(comparator: Model) -> Allows:
+    return lambda failure_mode, role: True
 
 
 def _measure(resolved: Resolved, model: _ModelOf, number: int, system: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from ..evaluation.result import Evaluation
 from ..files.write import hash_path, write_atomically
@@ -28,14 +27,20 @@ class EvaluationStage(Stage):
     title = "evaluating before and after"
     version = 2
     outputs = ("50_evaluation.json",)
+    version = 2
+    shipped = (
+        "archetypes/failure_modes.yaml",
+        "evaluation/held_out_text.txt",
+        "evaluation/judges/common_stems.txt",
+        "evaluation/judges/judge_weights.json",
+    )
 
     def settings(self, resolved: Resolved) -> object:
         """What is measured."""
         return resolved.evaluation.model_dump(mode="json")
 
     def inputs(self, context: Context) -> dict[str, str]:
-        """Weights, prompts, labelled pairs, judge and held-out text."""
-        folder = Path(__file__).parents[1] / "evaluation"
+        """Weights, prompts, labelled pairs."""
         resolved = context.resolved
         weights = {} if resolved.untrained else round_weights(resolved, context.run.path)
         before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
@@ -46,8 +51,6 @@ class EvaluationStage(Stage):
             "model": context.models.identity(resolved.model),
             "prompts": hash_prompts(evaluation_prompts(resolved)),
             "exemplars": hash_labelled(probe_pairs(resolved)),
-            "judge": hash_path(folder / "judges" / "judge_weights.json"),
-            "text": hash_path(folder / "held_out_text.txt"),
         }
 
     def execute(self, context: Context) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -15,10 +16,11 @@ from ..archetypes.vocabulary import opposite
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.shuffle import inverted, shuffled
-from ..errors import ArchetypeError, Problem
+from ..critic.routing import route
+from ..errors import ArchetypeError, OutcomeError, Problem
 from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
 from ..prompts.loader import load_prompts
-from ..prompts.prompt import Prompt, Split
+from ..prompts.prompt import Prompt, Split, threat
 from .config import ArchetypeChoice
 from .resolved import Resolved
 
@@ -88,6 +90,32 @@ def _prompts(
 def training_prompts(resolved: Resolved) -> list[Prompt]:
     """The prompts pairs are made from."""
     return _prompts(resolved, "train", resolved.prompts.sets, resolved.prompts.limit)
+
+
+def unguarded_prompts(resolved: Resolved) -> dict[str, int]:
+    """Failure mode -> training prompts that cannot make a pair: no principle guards against it.
+
+    Known before any call is paid for.
+
+    Raises:
+        OutcomeError: They are more than `pairs.max_failed_share` of all, so that the build
+            could only fail.
+    """
+    constitution = compile_for(resolved)
+    prompts, seed = training_prompts(resolved), resolved.data_seed
+    found = Counter(
+        threat(prompt) for prompt in prompts if not route(prompt, constitution, seed=seed)
+    )
+    allowed = resolved.pairs(0).max_failed_share
+    if found and sum(found.values()) > allowed * len(prompts):
+        raise OutcomeError(
+            f"{sum(found.values())} of {len(prompts)} training prompts cannot make a pair, more "
+            f"than the allowed share of {allowed:.0%}: no principle guards against "
+            f"{', '.join(sorted(found))}. Nothing was asked yet. Add an archetype that guards "
+            "against it (`archetypes.library`), choose other `prompts.sets`, or raise "
+            "`pairs.max_failed_share`."
+        )
+    return dict(sorted(found.items()))
 
 
 def evaluation_prompts(resolved: Resolved) -> list[Prompt]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from ..files.write import hash_path, write_atomically
 
@@ -22,6 +23,7 @@ class StageRecord:
         seconds: Wall time of the run that made the outputs.
         calls: Model calls made, not counting those answered by the store.
         adopted: Name of the run the outputs were copied from, "" if made here.
+        version: The stage's version then; 0 where it was not written down yet.
     """
 
     key: str
@@ -29,6 +31,7 @@ class StageRecord:
     seconds: float
     calls: int
     adopted: str = ""
+    version: int = 0
 
 
 def stage_key(version: int, config: object, inputs: Mapping[str, str]) -> str:
@@ -41,6 +44,25 @@ def stage_key(version: int, config: object, inputs: Mapping[str, str]) -> str:
     """
     payload = json.dumps([version, config, dict(inputs)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(payload.encode()).hexdigest()
+
+
+class Finished(Protocol):
+    """What is written down of a stage."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Its version."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What it left, relative to the run directory."""
+        ...
 
 
 class Manifest:
@@ -72,21 +94,21 @@ class Manifest:
 
     def record(
         self,
-        stage: str,
+        stage: Finished,
         key: str,
-        outputs: Sequence[str],
         *,
         seconds: float,
         calls: int,
         adopted: str = "",
     ) -> None:
         """Writes down a finished stage with the hashes of what it left."""
-        self.stages[stage] = StageRecord(
+        self.stages[stage.name] = StageRecord(
             key=key,
-            outputs={name: hash_path(self.folder / name) for name in outputs},
+            outputs={name: hash_path(self.folder / name) for name in stage.outputs},
             seconds=round(seconds, 1),
             calls=calls,
             adopted=adopted,
+            version=stage.version,
         )
         self.save()
 

@@ -13,7 +13,7 @@ from ..critic.calibrate import Calibration
 from ..files.write import hash_path, write_json
 from ..llm.request import Model
 from ..llm.run_sync import run_sync
-from ..preferences.builders.roles import SILENT, Allows, Models, Progress
+from ..preferences.builders.roles import SILENT, Allows, Models, Progress, nowhere
 from ..preferences.settings import PairSettings
 from ..prompts.prompt import Prompt
 from .inputs import hash_data, hash_prompts, training_prompts
@@ -35,7 +35,7 @@ async def build_round(
     settings: PairSettings,
     *,
     model_of: Callable[[RoleModel], Model],
-    allows: Allows,
+    gate: Callable[[Model], Allows] | None,
     progress: Progress = SILENT,
 ) -> BuildResult:
     """Builds pairs with the models of a round; the run, its estimate and its shards all do it here.
@@ -46,23 +46,32 @@ async def build_round(
         roles: Which model does what; see `Resolved.roles`.
         settings: How to build; see `Resolved.pairs`.
         model_of: Gives the model of a role; asked once for each.
-        allows: Where the comparator's calibration lets it set labels.
+        gate: Says where a comparator may set labels, such as `Calibration.allows_of`; None:
+            nowhere, so that none is loaded.
         progress: Who is told how far it is.
 
     Raises:
         OutcomeError: More than `max_failed_share` of the attempts made no pair.
+        ConfigurationError: The comparator is not the model that was calibrated.
     """
     from ..preferences.builders.registry import get_builder
 
     writer = model_of(roles.writer)
     critic = writer if roles.critic == roles.writer else model_of(roles.critic)
-    same = roles.comparator == roles.critic
+    known = {roles.writer: writer, roles.critic: critic}
+    # In later rounds the comparator is a second copy of the model: loaded only to be asked.
+    asked = settings.labels == "comparison" or (
+        gate is not None and settings.labels != "construction"
+    )
+    comparator = known.get(roles.comparator)
+    if comparator is None:
+        comparator = model_of(roles.comparator) if asked else critic
     models = Models(
         policy=writer,
         critic=critic,
-        comparator=critic if same else model_of(roles.comparator),
+        comparator=comparator,
         teacher=model_of(roles.teacher) if roles.teacher else None,
-        allows=allows,
+        allows=gate(comparator) if gate is not None and asked else nowhere,
     )
     return await get_builder(settings.builder)(
         prompts, constitution, models, settings, progress=progress
@@ -78,6 +87,10 @@ class PairsStage(Stage):
     """
 
     version = 4
+    shipped = (
+        "prompts/templates/*.md",
+        "archetypes/failure_modes.yaml",
+    )
 
     def __init__(self, resolved: Resolved, number: int) -> None:
         here = round_folder(resolved, number)
@@ -113,7 +126,7 @@ class PairsStage(Stage):
         """Asks the models, or copies the first round's pairs where nothing is drafted anew."""
         from ..preferences.confounds import confounds
 
-        resolved = context.resolved
+        resolved, calibration = context.resolved, Calibration.load(context.run.calibration)
         here = context.run.path / round_folder(resolved, self.number)
         here.mkdir(parents=True, exist_ok=True)
         if self.number and not resolved.refresh:
@@ -127,7 +140,7 @@ class PairsStage(Stage):
                 resolved.roles(self.number),
                 resolved.pairs(self.number),
                 model_of=lambda role: _model(context, role),
-                allows=Calibration.load(context.run.calibration).allows,
+                gate=calibration.allows_of if calibration.slices else None,
                 progress=Progress(
                     on_stage=lambda name, count: context.progress.step(f"pairs: {name}"),
                     on_attempts=context.progress.attempts,

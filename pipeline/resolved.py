@@ -59,7 +59,7 @@ class Roles:
     Attributes:
         writer: Drafts and revises.
         critic: Says what is wrong with a draft.
-        comparator: Says which of two answers is better.
+        comparator: Says which of two answers is better; the same model in every round.
         teacher: Writes the better answer for builder `teacher`; None where none is named.
     """
 
@@ -100,7 +100,7 @@ class Resolved:
         Raises:
             ConfigurationError: All problems at once.
         """
-        check_config(self._config, source)
+        check_config(self._config, source, self.models)
 
     # --- what the run is
 
@@ -189,13 +189,15 @@ class Resolved:
 
     @property
     def calibrated(self) -> str:
-        """The model whose comparisons are measured before they may label."""
-        return self._config.comparator_model
+        """The model whose comparisons are measured before they may label: the comparator's."""
+        return self.roles(0).comparator.spec
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every model that the run asks, each once."""
-        return self._config.models
+        """Every model that the run asks, each once: policy, critic, comparator, teacher."""
+        roles = self.roles(0)
+        asked = [roles.writer.spec, roles.critic.spec, roles.comparator.spec]
+        return tuple(dict.fromkeys([*asked, roles.teacher.spec] if roles.teacher else asked))
 
     @property
     def batch_size(self) -> int:
@@ -216,15 +218,16 @@ class Resolved:
         """Which model does what while the pairs of a 0-based round are built.
 
         The model that is trained writes as it is by then. Where it is its own critic, it
-        criticises as it is by then, too; every other model stays what it was.
+        criticises as it is by then, too; every other model stays what it was. Labels belong to
+        the model that was calibrated, so the comparator of every round is the one of round 1,
+        before any training, also where the model compares its own answers.
         """
         config = self._config
         writer = RoleModel(config.model, number)
         own = self._conditions.room.critique != "teacher" and config.conditions is not None
-        spec = config.model if own else config.critic_model
+        spec = config.model if own or config.critic is None else config.critic
         critic = writer if spec == config.model else RoleModel(spec)
-        named = config.comparator_model
-        comparator = critic if named == config.critic_model else RoleModel(named)
+        comparator = RoleModel(config.comparator or spec)
         teacher = RoleModel(config.teacher) if config.teacher else None
         return Roles(writer, critic, comparator, teacher)
 
@@ -306,7 +309,9 @@ class Resolved:
         if self.is_plain:
             return training if chosen.is_all else list(training.values())
         named = layer.model_dump(mode="json") if layer else None
-        return [training, named, self._conditions.model_dump(mode="json")]
+        identity = [training, named, self._conditions.model_dump(mode="json")]
+        # A share of the prompts is drawn with the data seed; see `select_pairs`.
+        return identity if self._conditions.data.diversity == 1.0 else [*identity, self.data_seed]
 
     @property
     def reference(self) -> Reference:

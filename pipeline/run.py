@@ -25,7 +25,7 @@ from .reuse import adopt
 from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGE_NAMES, stages_for
+from .stages import STAGE_NAMES, say_what_cannot_be, stages_for
 from .used_keys import open_store
 
 
@@ -161,6 +161,8 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
     manifest.set_status("running", stages[0].name)
     stage = stages[0]
     try:
+        if len(stages) > 1:
+            say_what_cannot_be(context)
         for stage in stages:
             forced = again and stage is stages[-1]
             if not _run_stage(context, stage, forced=forced):
@@ -190,10 +192,16 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
         return False
     if stage.name != "training":
         _refuse_several_processes(stage.name, context)
+    before = manifest.stages.get(stage.name)
+    if before is not None and before.version != stage.version:
+        context.progress.say(
+            f"{stage.name:<13} was made by another version of Anlage, which decided it by less or "
+            "otherwise: made again; calls that are stored are not repeated"
+        )
     manifest.forget(stage.name)
     donor = None if forced else adopt(context.run.path, stage.name, key)
     if donor is not None:
-        manifest.record(stage.name, key, stage.outputs, seconds=0.0, calls=0, adopted=donor)
+        manifest.record(stage, key, seconds=0.0, calls=0, adopted=donor)
         context.progress.say(f"[dim]{stage.name:<13} as in {donor}[/dim]")
         return False
     manifest.set_status("running", stage.name)
@@ -203,7 +211,7 @@ def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:
         summary = stage.execute(context)
     seconds = time.monotonic() - started
     calls = context.models.calls - calls
-    manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=calls)
+    manifest.record(stage, key, seconds=seconds, calls=calls)
     context.progress.say(f"{stage.name:<13} {seconds:6.1f} s  {summary}")
     return True
 

@@ -12,8 +12,7 @@ from ..files.write import hash_path, write_atomically, write_json
 from ..llm.request import Model
 from ..llm.run_sync import run_sync
 from .evaluation_stage import EvaluationStage
-from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
-from .manifest import stage_key
+from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled, unguarded_prompts
 from .pairs_stage import PairsStage
 from .resolved import Resolved
 from .run_directory import RunDirectory, locked
@@ -44,6 +43,18 @@ class ConstitutionStage(Stage):
         return f"{len(constitution)} principles, hash {constitution.hash[:12]}"
 
 
+def say_what_cannot_be(context: Context) -> None:
+    """Says which prompts cannot make a pair, before the calibration is paid for.
+
+    Raises:
+        OutcomeError: They are too many for the pairs to come about.
+    """
+    missing = {} if context.resolved.untrained else unguarded_prompts(context.resolved)
+    if missing:
+        listed = ", ".join(f"{count} of {mode}" for mode, count in missing.items())
+        context.progress.say(f"no principle guards against some prompts, no pairs there: {listed}")
+
+
 async def calibrate_for(
     resolved: Resolved, comparator: Model, constitution: Constitution
 ) -> Calibration:
@@ -67,6 +78,8 @@ class CalibrationStage(Stage):
     name = "calibration"
     title = "measuring the critic"
     outputs = ("20_calibration.json",)
+    version = 2
+    shipped = ("prompts/templates/*.md", "archetypes/failure_modes.yaml")
 
     def settings(self, resolved: Resolved) -> object:
         """Which model, and how many labelled pairs are drawn with which seed."""
@@ -86,7 +99,7 @@ class CalibrationStage(Stage):
         comparator = context.models.get(context.resolved.calibrated)
         result = run_sync(calibrate_for(context.resolved, comparator, constitution))
         write_json(context.run.calibration, result.to_json())
-        return result.reason
+        return f"{context.resolved.calibrated}: {result.reason}"
 
 
 class ReportStage(Stage):
@@ -95,6 +108,7 @@ class ReportStage(Stage):
     name = "report"
     title = "writing the report"
     outputs = ("60_report.html",)
+    shipped = ("report/run/report.html",)
     reads = (
         "config.yaml",
         "40_training/forgetting.json",
@@ -155,9 +169,9 @@ def add_to_report(folder: Path, name: str, text: str) -> Path:
         write_atomically(folder / name, text)
         manifest.forget(stage.name)
         path = stage.write(folder)
-        key = stage_key(stage.version, None, stage.artefacts(folder))
+        key = stage.key_of(None, stage.artefacts(folder))
         seconds = time.monotonic() - started
-        manifest.record(stage.name, key, stage.outputs, seconds=seconds, calls=0)
+        manifest.record(stage, key, seconds=seconds, calls=0)
     return path
 
 

@@ -49,7 +49,7 @@ def build_pairs(
         settings: Everything else; None for the defaults.
 
     Raises:
-        ConfigurationError: No such builder.
+        ConfigurationError: No such builder, or the calibration is another model's.
         ModelNotFoundError: No such model.
         OutcomeError: Too many attempts made no pair.
 
@@ -66,11 +66,12 @@ def build_pairs(
     build = get_builder(name)
     writer = as_model(policy)
     judge = writer if critic is None or critic == policy else as_model(critic)
+    compares = judge if comparator is None else as_model(comparator)
     models = Models(
         policy=writer,
         critic=judge,
-        comparator=judge if comparator is None else as_model(comparator),
+        comparator=compares,
         teacher=None if teacher is None else as_model(teacher),
-        allows=calibration.allows if calibration else nowhere,
+        allows=calibration.allows_of(compares) if calibration else nowhere,
     )
     return run_sync(build(prompts, constitution, models, settings)).pairs

@@ -104,6 +104,11 @@ def _provenance(run: RunDirectory, resolved: Resolved, trained: TrainedModel) ->
             "\n\nThe base was unpacked from a 4-bit file, so its weights differ a little from the "
             "hub's; the reference's hash is that of the weights used."
         )
+    if trained.method == "qlora":
+        text += (
+            "\n\nThe base was held in 4 bits for the training only; what was evaluated is the "
+            "adapter on the base in full precision."
+        )
     return text
 
 

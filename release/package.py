@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NotSupportedError, RunDirectoryError, StoreError
+from ..errors import RunDirectoryError, StoreError
 from ..llm.local.embedded import resolve_model
 from ..llm.local.loading import load_parts
 from ..pipeline.run_directory import RunDirectory
@@ -43,14 +43,15 @@ def package(
         run: A run directory whose training is finished.
         folder: Made anew; must not exist or be empty.
         merged: Add the adapter to the base and write the whole model. Without it the
-            adapter alone is written; a model trained in full is whole in either case.
+            adapter alone is written; a model trained in full is whole in either case. The
+            base is the one in full precision, as it is everywhere outside the training: that
+            is the model that was evaluated, also where method `qlora` trained on 4 bits.
         dtype: Of merged weights: `float32` loses nothing, `bfloat16` is half as large.
 
     Raises:
         RunDirectoryError: No run, or `folder` is not empty.
         TrainingError: The run's training is not finished.
         ModelNotFoundError: `merged`, and the base cannot be found.
-        NotSupportedError: `merged`, and the base was held in 4 bits.
         StoreError: Something cannot be written.
     """
     directory, target = RunDirectory(Path(run)), Path(folder)
@@ -58,11 +59,6 @@ def package(
     card = model_card(directory, merged=merged)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RunDirectoryError(f"{target} is not empty and is left as it is. Give a new folder.")
-    if merged and trained.method == "qlora":
-        raise NotSupportedError(
-            "an adapter trained on a 4-bit base is not merged: added to the base's full weights "
-            "it gives another model than the one measured. Leave merged out."
-        )
     try:
         target.mkdir(parents=True, exist_ok=True)
         if trained.method == "full" or not merged:

@@ -49,6 +49,14 @@ class TrainedModel:
     training_seconds: float = 0.0
     layout: str = ""
 
+    @property
+    def loaded_from(self) -> tuple[str, Path | None]:
+        """What `load_model` takes: the model's name or folder, and the adapter to merge in.
+
+        The base is read in full precision, also where it was held in 4 bits for the training.
+        """
+        return (str(self.path), None) if self.method == "full" else (self.base, self.path)
+
     def load(self, *, dtype: str = "auto", batch_size: int = 32) -> LocalModel:
         """The trained model, ready to answer and score; an adapter is merged in.
 
@@ -62,7 +70,7 @@ class TrainedModel:
         """
         from ..llm.local.model import LocalModel
 
-        name, adapter = (self.path, None) if self.method == "full" else (self.base, self.path)
+        name, adapter = self.loaded_from
         return LocalModel.load(name, adapter=adapter, dtype=dtype, batch_size=batch_size)
 
     def save(self, output: Path) -> None:

@@ -31,6 +31,18 @@ def compared_report(before: Compared, after: Compared, targets: tuple[str, ...])
         second = replace(after.models[0], name="B")
         both = replace(after, models=(first, second), baseline="A")
         parts: list[RenderableType] = [evaluation_report(both)]
+        differing = [
+            f"{name} {old!r} and {new!r}"
+            for name, old, new in (
+                ("max_tokens", before.max_tokens, after.max_tokens),
+                ("system prompt", before.system, after.system),
+                ("splits", before.splits, after.splits),
+            )
+            if old != new
+        ]
+        if differing:
+            said = f"The two were not asked alike: {'; '.join(differing)}."
+            parts.insert(0, Text(f"{said} That may be all that moved.", "red"))
         if before.judge != after.judge:
             parts.append(Text("The two were judged by different judges: measure one again.", "red"))
         return Group(*parts)

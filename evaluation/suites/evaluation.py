@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -13,6 +15,8 @@ from ..measure import Measure
 from .outcome import SuiteOutcome
 
 FORMAT: Final = "anlage suites 1"
+UNKNOWN: Final = "not written down"
+"""Name in `SuiteOutcome.how` where a file of an earlier version does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,9 @@ class ModelOutcomes:
         return {} if outcome is None else outcome.requests()
 
     def asked(self, measure: Measure) -> Hashable:
-        """Hash of everything its suite asked; None where the suite was not measured."""
+        """Everything its suite asked, and how; None where the suite was not measured."""
         outcome = self.suite(measure.suite)
-        return None if outcome is None else outcome.sha256
+        return None if outcome is None else outcome.asked(measure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,11 @@ class SuiteEvaluation:
 
 
 def _evaluation(data: dict[str, Any]) -> SuiteEvaluation:
+    # A file of before `how` was written down can be compared only with itself.
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+    for model in data["models"]:
+        for outcome in model["suites"]:
+            outcome.setdefault("how", {UNKNOWN: digest})
     return SuiteEvaluation(
         models=tuple(_model(entry) for entry in data["models"]),
         judge=JudgeQuality(**data["judge"]),

@@ -141,7 +141,9 @@ def _paired(gate: Gate, name: str, changes: Sequence[Change]) -> GateResult:
         None,
     )
     if found is None:
-        return GateResult(gate, name, False, "not measured on both models with the same prompts")
+        return GateResult(
+            gate, name, False, "not measured on both models with the same prompts, asked alike"
+        )
     value, ends = found.difference.value, found.difference.interval
     if gate.fall_at_most is not None:
         seen = ends.low if gate.sure else value

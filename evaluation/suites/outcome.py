@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,8 @@ class SuiteOutcome:
         answers: For kind `answers`, else empty.
         choices: For the other kinds, else empty.
         note: What to keep in mind.
+        how: How it was asked and read beside the prompts (system prompt, most tokens, judge,
+            normalisation, rater); equal ones can be paired.
     """
 
     suite: str
@@ -103,6 +105,14 @@ class SuiteOutcome:
     answers: tuple[JudgedAnswer, ...] = field(default=())
     choices: tuple[ScoredChoice, ...] = field(default=())
     note: str = ""
+    how: Mapping[str, str | int] = field(default_factory=dict)
+
+    def asked(self, measure: Measure | None = None) -> Hashable:
+        """What was asked and how it was read, for one measure or for the others than quality."""
+        how = dict(self.how)
+        if measure is None or measure.name != "quality":
+            how.pop("rater", None)
+        return self.sha256, tuple(sorted(how.items()))
 
     @property
     def errors(self) -> int:

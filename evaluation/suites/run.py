@@ -102,18 +102,15 @@ async def _evaluate_model(
     step(f"{name}: answers")
     completions = await model.complete(requests) if requests else []
     step(f"{name}: judging")
-    texts = [
-        answer_text(request, done) for request, done in zip(requests, completions, strict=True)
-    ]
+    texts = list(map(answer_text, requests, completions))
     judged = await judge_texts(
         judge,
         [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)],
     )
+    asked = [item for _, item in items]
     answers = [
-        judged_answer(item, request, done, text, ruling, principles)
-        for (_, item), request, done, text, ruling in zip(
-            items, requests, completions, texts, judged, strict=True
-        )
+        judged_answer(*answered, principles)
+        for answered in zip(asked, requests, completions, texts, judged, strict=True)
     ]
     if rubric is not None:
         step(f"{name}: quality")
@@ -128,7 +125,12 @@ async def _evaluate_model(
         notes.append(f"not measured: {names}: {error}")
     left = iter(answers)
     outcomes = [
-        _outcome(suite, tuple(islice(left, len(suite.prompts))), choices.get(suite.name, ()))
+        _outcome(
+            suite,
+            tuple(islice(left, len(suite.prompts))),
+            choices.get(suite.name, ()),
+            _how(suite, judge, rubric, system, max_tokens),
+        )
         for suite in suites
     ]
     return ModelOutcomes(
@@ -175,8 +177,31 @@ def _request(item: PromptItem, system: str, max_tokens: int) -> Request:
     return Request(messages, prefill=item.prefill, max_tokens=max_tokens)
 
 
+def _how(
+    loaded: LoadedSuite,
+    judge: Judge | AskingJudge,
+    rubric: Rubric | None,
+    system: str,
+    max_tokens: int | None,
+) -> dict[str, str | int]:
+    """How a suite is asked and read, beside its prompts."""
+    suite = loaded.suite
+    if suite.kind != "answers":
+        return {"system prompt": system, "normalisation": suite.normalise}
+    quality = judge.quality
+    how: dict[str, str | int] = {
+        "system prompt": system,
+        "max_tokens": max_tokens or suite.max_tokens,
+        "judge": f"{judge_name(judge)}, F1 {quality.f1:.4f} on {quality.n}",
+    }
+    return how if rubric is None else how | {"rater": rubric.model.fingerprint}
+
+
 def _outcome(
-    loaded: LoadedSuite, answers: tuple[JudgedAnswer, ...], choices: tuple[ScoredChoice, ...]
+    loaded: LoadedSuite,
+    answers: tuple[JudgedAnswer, ...],
+    choices: tuple[ScoredChoice, ...],
+    how: dict[str, str | int],
 ) -> SuiteOutcome:
     suite = loaded.suite
     return SuiteOutcome(
@@ -189,6 +214,7 @@ def _outcome(
         answers=answers,
         choices=choices,
         note=suite.note,
+        how=how,
     )
 
 

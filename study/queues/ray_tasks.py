@@ -119,7 +119,7 @@ def build_shard(
         # Too many failed attempts are for the run to complain of, which sees all of them.
         resolved.pairs(0).model_copy(update={"max_failed_share": 1.0}),
         model_of=model_of,
-        allows=calibration.allows,
+        gate=calibration.allows_of if calibration.slices else None,
     )
     run_sync(work)
     return models.calls

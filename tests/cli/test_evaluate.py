@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from anlage.cli.app import app
 from anlage.cli.render.suites import suites_report
 from anlage.errors import ConfigurationError
+from anlage.evaluation.answer import JudgeQuality
 from anlage.evaluation.change import bleed, changes, unpaired
+from anlage.evaluation.measure import Measure
 from anlage.evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
-from anlage.evaluation.suites.gates import Gates, check_gates, load_gates
+from anlage.evaluation.suites.gates import Gate, Gates, check_gates, load_gates
 from anlage.evaluation.suites.outcome import JudgedAnswer, SuiteOutcome
 from anlage.inspection.models import named_models
 from anlage.store.store import Store
@@ -225,6 +228,57 @@ def test_other_prompts_are_not_paired_and_that_is_said() -> None:
     assert changes(old, new) == ()
     assert "not the same prompts" in unpaired(old, new)[0]
     assert "only measured on b" in unpaired(model("a"), new)[0]
+
+
+ALIKE: dict[str, str | int] = {"system prompt": "", "max_tokens": 64, "judge": "ours"}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"max_tokens": 4}, "max_tokens 64 and 4"),
+        ({"system prompt": "Answer in French."}, "system prompt '' and 'Answer in French.'"),
+        ({"judge": "another"}, "judge 'ours' and 'another'"),
+        ({"normalisation": "bytes"}, "normalisation '' and 'bytes'"),
+    ],
+)
+def test_what_was_asked_otherwise_is_not_paired_and_that_is_said(
+    how: dict[str, str | int], said: str
+) -> None:
+    old = model("a", replace(outcome("good", [True] * 30, "twin"), how=ALIKE))
+    new = model("b", replace(outcome("good", [False] * 30, "twin"), how={**ALIKE, **how}))
+    assert changes(old, new) == ()
+    assert unpaired(old, new) == [f"good: not asked alike: {said}"]
+    gate = Gate(suite="good", metric="over_refusal", rise_at_most=0.5)
+    found = check_gates(Gates(gates=(gate,)), new, old)[0]
+    assert not found.passed
+    assert "asked alike" in found.text
+
+
+def test_another_rater_leaves_all_but_the_quality_comparable() -> None:
+    old = model("a", replace(outcome("bad", [True] * 30), how={**ALIKE, "rater": "x"}))
+    new = model("b", replace(outcome("bad", [False] * 30), how={**ALIKE, "rater": "y"}))
+    assert "defended" in {change.measure.name for change in changes(old, new)}
+    quality = Measure("quality", "harmful_compliance", "at_risk", "bad")
+    assert old.asked(quality) != new.asked(quality)
+
+
+def test_a_file_that_does_not_say_how_is_compared_only_with_itself() -> None:
+    def without(*names: str) -> SuiteEvaluation:
+        models = tuple(model(name, outcome("bad", [True] * 9)) for name in names)
+        text = SuiteEvaluation(models, JudgeQuality(1.0, 1.0, 1.0, 9)).to_json()
+        data = json.loads(text)
+        for entry in data["models"]:
+            for suite in entry["suites"]:
+                del suite["how"]
+        return SuiteEvaluation.from_json(json.dumps(data))
+
+    first, second = without("a", "b"), without("c")
+    assert changes(*first.models)
+    assert changes(first.model("a"), second.model("c")) == ()
+    assert "not written down" in unpaired(first.model("a"), second.model("c"))[0]
+    again = SuiteEvaluation.from_json(first.to_json())
+    assert changes(first.model("a"), again.model("b"))
 
 
 def test_paired_gates_go_by_the_worse_end() -> None:

@@ -239,4 +239,4 @@ def test_sets_and_themes_that_do_not_exist_are_refused_at_once(
     changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        check_config(RunConfig.model_validate({"name": "x"} | changes), "run.yaml")
+        check_config(RunConfig.model_validate({"name": "x"} | changes), "run.yaml", ())

@@ -38,7 +38,7 @@ def test_a_name_that_does_not_exist_is_refused(
     changes: dict[str, Any], field: str, fix: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        check_config(config(**changes), "run.yaml")
+        check_config(config(**changes), "run.yaml", ())
     text = str(caught.value)
     assert f"{field}` names the" in text
     assert "R006" in text
@@ -47,4 +47,6 @@ def test_a_name_that_does_not_exist_is_refused(
 
 def test_names_that_exist_pass() -> None:
     names = {"without": ["guardian", "sage/admit-not-knowing"][:1], "only": ["sage", "ally"]}
-    check_config(config(selection=names, evaluation={"failure_modes": ["sycophancy"]}), "run.yaml")
+    check_config(
+        config(selection=names, evaluation={"failure_modes": ["sycophancy"]}), "run.yaml", ()
+    )

@@ -16,16 +16,21 @@ def resolved(**changes: Any) -> Resolved:
 
 NOW = RoleModel("policy", 2)
 """The policy as the third round finds it."""
+BEFORE = RoleModel("policy")
+"""The policy before any training: what is calibrated where it compares."""
 
 
 @pytest.mark.parametrize(
     ("changes", "critic", "comparator"),
     [
-        ({}, NOW, NOW),
+        ({}, NOW, BEFORE),
         ({"critic": "big"}, RoleModel("big"), RoleModel("big")),
         ({"comparator": "other"}, NOW, RoleModel("other")),
         ({"critic": "big", "comparator": "other"}, RoleModel("big"), RoleModel("other")),
-        ({"conditions": "healthy"}, NOW, NOW),
+        ({"critic": "big", "comparator": "policy"}, RoleModel("big"), BEFORE),
+        ({"conditions": "healthy"}, NOW, BEFORE),
+        ({"critic": "big", "conditions": "healthy"}, NOW, BEFORE),
+        ({"critic": "big", "conditions": "deprived"}, NOW, BEFORE),
         (
             {"critic": "big", "conditions": {"room": {"critique": "teacher"}}},
             RoleModel("big"),
@@ -41,9 +46,18 @@ NOW = RoleModel("policy", 2)
 def test_the_roles_of_a_round(
     changes: dict[str, Any], critic: RoleModel, comparator: RoleModel
 ) -> None:
-    roles = resolved(rounds=3, **changes).roles(2)
+    run = resolved(rounds=3, **changes)
+    roles = run.roles(2)
     assert (roles.writer, roles.critic, roles.comparator) == (NOW, critic, comparator)
     assert roles.teacher is None
+    assert {run.roles(number).comparator for number in range(3)} == {comparator}
+    assert run.calibrated == comparator.spec
+
+
+def test_only_models_with_a_role_are_asked() -> None:
+    """So none but these needs a price."""
+    assert resolved(critic="big", conditions="healthy").models == ("policy",)
+    assert resolved(critic="big", comparator="other").models == ("policy", "big", "other")
 
 
 def test_a_teacher_stays_what_it_was() -> None:
