@@ -1,4 +1,4 @@
-"""A control: the same principles, dealt out to places where they do not belong."""
+"""Makes a control constitution: the same principles with their texts dealt to wrong places."""
 
 from __future__ import annotations
 

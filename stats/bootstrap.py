@@ -1,6 +1,6 @@
 """Paired bootstrap and sign-flip test, for means and for units that come in groups.
 
-Use these where `stats` has no closed form: several answers to one prompt (attack
+Use these where `intervals` has no closed form: several answers to one prompt (attack
 templates over the same requests), or a measure far from normal. Needs numpy and
 scipy, imported when called.
 """

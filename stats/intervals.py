@@ -3,10 +3,9 @@
 Importing this module loads the standard library only; scipy is imported by the
 functions that need Student's t.
 
-`stats_bootstrap` has clustered data (several answers per prompt), `stats_seeds`
-differences over trained runs, `stats_equivalence` tests of "nothing was lost",
-`stats_power` what n can show.
-`benchmarks/intervals.py` shows by simulation that they keep their promises.
+`bootstrap` has clustered data (several answers per prompt), `seeds` differences over
+trained runs, `equivalence` tests that a change is small, `power` what n can show.
+`benchmarks/intervals.py` checks their coverage by simulation.
 
 Not covered: more than two models in one test, the judge's own errors.
 """

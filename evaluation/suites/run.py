@@ -124,12 +124,8 @@ async def _evaluate_model(
         _outcome(suite, tuple(islice(left, len(suite.prompts))), choices.get(suite.name, ()))
         for suite in suites
     ]
-    return ModelOutcomes(
-        name,
-        model.fingerprint,
-        tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices),
-        tuple(notes),
-    )
+    measured = tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices)
+    return ModelOutcomes(name, model.fingerprint, measured, tuple(notes))
 
 
 async def _choices(
