@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .constitution.compiler import compile_constitution as compile_constitution
     from .constitution.principle import Constitution as Constitution
     from .constitution.principle import Principle as Principle
+    from .critic.compare import ComparisonItem as ComparisonItem
     from .critic.critic import Critic as Critic
+    from .critic.critique import CritiqueItem as CritiqueItem
     from .critic.reward import reward_dataset as reward_dataset
     from .errors import AnlageError as AnlageError
     from .errors import Problem as Problem
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .evaluation.suites.plan import load_wishes as load_wishes
     from .evaluation.suites.run import evaluate_suites as evaluate_suites
     from .llm.cached import CachedModel as CachedModel
+    from .llm.chat.model import ChatModel as ChatModel
     from .llm.models import load_model as load_model
     from .llm.request import Model as Model
     from .llm.scripted import ScriptedModel as ScriptedModel

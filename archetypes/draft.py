@@ -1,4 +1,4 @@
-"""A new archetype file to fill in: annotated, and never written over another one."""
+"""Writes a new archetype file with comments for its author to fill in; overwrites none."""
 
 from __future__ import annotations
 

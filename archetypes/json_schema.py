@@ -1,4 +1,4 @@
-"""The JSON schema editors use to complete and check archetype files."""
+"""Builds the JSON schema with which editors complete and check archetype files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is consulted first, derived from counterweights and nothing else."""
+"""Orders archetypes by their counterweights: whose principles are consulted first."""
 
 from __future__ import annotations
 

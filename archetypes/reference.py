@@ -1,4 +1,4 @@
-"""The works archetypes cite, and how well each was checked."""
+"""The works that archetypes cite, and how well each citation was checked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What an archetype file may say. The fields follow task analysis in evolutionary psychology.
+"""What an archetype file may say, field by field.
 
-An archetype is a named bundle of motive, cues, norm and failure modes, not an
-inherited image; that a motive maps to a failure of a language model is a design
-hypothesis, and that what it bought is good is nowhere claimed.
+The fields follow task analysis in evolutionary psychology. An archetype is a named bundle of
+motive, cues, norm and failure modes. That a motive leads to a failure of a language model is
+a design hypothesis. Nothing here claims that what evolved is good.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What helps an author write: lint, problem codes, coverage, diff, try-outs, stories."""
+"""Tools for authors: lint, problem codes, coverage, diff, try-outs, stories."""

@@ -1,4 +1,4 @@
-"""The author's loop: what one archetype makes of one question, in seconds."""
+"""Shows what one archetype does to the answer to one question: draft, critique, revision."""
 
 from __future__ import annotations
 

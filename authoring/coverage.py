@@ -1,4 +1,4 @@
-"""Which failure modes are guarded by principles, prompted by twins and probed by labelled pairs."""
+"""Counts the principles, twin prompts and labelled pairs of each failure mode."""
 
 from __future__ import annotations
 

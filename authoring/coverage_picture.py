@@ -1,4 +1,4 @@
-"""Coverage as a picture: failure modes, domains and motives by archetypes, with counts beside."""
+"""Draws coverage as a picture: failure modes, domains and motives by archetypes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed between two constitutions, and the line of YAML that changed it."""
+"""Finds what changed between two constitutions, and the line of YAML that changed it."""
 
 from __future__ import annotations
 

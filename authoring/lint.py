@@ -1,16 +1,19 @@
-"""Lints everything together: archetypes, prompt sets, labelled pairs, and what links them."""
+"""Lints archetypes, prompt sets and labelled pairs together, and explains problem codes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from ..archetypes import vocabulary
 from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
-from ..errors import Problem
+from ..errors import ConfigurationError, Problem
 from ..files.yaml_file import load_yaml
 from ..prompts.labelled import LocatedAnswers, read_labelled
 from ..prompts.labelled_linter import check_held_out, labelled_texts, lint_labelled
@@ -18,6 +21,9 @@ from ..prompts.linter import check_names, lint_rows, read_sets
 from ..prompts.loader import SETS, Located
 from ..prompts.public_suite import check_leakage, read_suite
 from ..prompts.similarity import Text
+
+CODES = Path(__file__).with_name("problem_codes.yaml")
+"""What each problem code means: the table behind `anlage lint --explain`."""
 
 
 @dataclass(slots=True)
@@ -137,3 +143,47 @@ def _unguarded_modes(read: _Read) -> Iterator[Problem]:
                 fix = f"write a {what}, or take the mode out of the vocabulary"
                 path = str(vocabulary.FAILURE_MODES)
                 yield Problem("P041", "warning", path, document.line((mode,)), message, fix)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemCode:
+    """One entry of `problem_codes.yaml`.
+
+    Attributes:
+        code: A letter for the kind of file and three digits, e.g. `A003`.
+        means: What is wrong, in one or two sentences, and why it matters.
+        example: Something that has the problem.
+        fix: What to do about it.
+    """
+
+    code: str
+    means: str
+    example: str
+    fix: str
+
+
+@cache
+def load_problem_codes() -> Mapping[str, ProblemCode]:
+    """Code -> entry, in file order; read once per process."""
+    data = load_yaml(CODES).data
+    entries = data if isinstance(data, dict) else {}
+    found = {
+        code: ProblemCode(code, entry["means"], entry["example"], entry["fix"])
+        for code, entry in entries.items()
+    }
+    return MappingProxyType(found)
+
+
+def explain(code: str) -> ProblemCode:
+    """The entry of a code, upper or lower case.
+
+    Raises:
+        ConfigurationError: There is no such code; the message names near ones.
+    """
+    known = load_problem_codes()
+    found = known.get(code.strip().upper())
+    if found is None:
+        near = difflib.get_close_matches(code.strip().upper(), known, n=3, cutoff=0.5)
+        fix = f"codes like it: {', '.join(near)}" if near else "copy it from a line of the linter"
+        raise ConfigurationError.one("X001", "--explain", f"no problem code {code!r}", fix)
+    return found

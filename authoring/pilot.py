@@ -1,4 +1,4 @@
-"""Before money is spent: does each principle apply, decide, and say something of its own?"""
+"""Tries principles on labelled pairs: does each apply, decide, and differ from the others?"""
 
 from __future__ import annotations
 

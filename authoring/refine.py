@@ -1,4 +1,4 @@
-"""Better wording of principles, proposed by a model as a patch; nothing is edited here."""
+"""Asks a model for better wording of principles and writes its proposals as a patch."""
 
 from __future__ import annotations
 

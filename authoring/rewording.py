@@ -1,4 +1,4 @@
-"""Is a proposed sentence a rewording at all? What the linter cannot know is asked here."""
+"""Checks whether a proposed sentence is a rewording of the author's at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One side of a comparison: archetypes or a compiled constitution, maybe of a git revision."""
+"""Loads one side of a diff: archetypes or a compiled constitution, also at a git revision."""
 
 from __future__ import annotations
 

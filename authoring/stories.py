@@ -1,4 +1,4 @@
-"""Arcs written by a model: a failure mode's shadow, its recognition, its integration."""
+"""Lets a model write arcs: a failure mode's shadow, its recognition, its integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replaces one sentence of a principle in an archetype's text and leaves every other byte."""
+"""Replaces one sentence of a principle in an archetype file and keeps every other byte."""
 
 from __future__ import annotations
 

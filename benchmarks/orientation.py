@@ -32,8 +32,9 @@ class Mutation(NamedTuple):
     tests: tuple[str, ...]
 
 
-LABELS, BUILDERS = "test_preferences_labels.py", "test_preferences_builders.py"
-COMPARE, REWARD = "test_critic_compare.py", "test_critic_reward.py"
+LABELS = "preferences/builders/test_labelling.py"
+BUILDERS = "preferences/builders/test_builders.py"
+COMPARE, REWARD = "critic/test_compare.py", "critic/test_reward.py"
 MUTATIONS = (
     Mutation(
         "label parsing: A counts as B",
@@ -89,7 +90,7 @@ MUTATIONS = (
         "preferences/dataset.py",
         'record["chosen"] = [{"role": "assistant", "content": pair.chosen}]',
         'record["chosen"] = [{"role": "assistant", "content": pair.rejected}]',
-        ("test_preferences_dataset.py",),
+        ("preferences/test_dataset.py",),
     ),
     Mutation(
         "comparison: asked with the sides exchanged",
@@ -159,14 +160,14 @@ MUTATIONS = (
         "critic/calibrate.py",
         "return (failure_mode, role) in self.slices",
         "return (failure_mode, role) not in self.slices",
-        ("test_critic_calibrate.py",),
+        ("critic/test_calibrate.py",),
     ),
     Mutation(
         "calibration: counts the wrong answer as right",
         "critic/calibrate.py",
         'correct = sum(c.outcome == "first" for c in comparisons)',
         'correct = sum(c.outcome == "second" for c in comparisons)',
-        ("test_critic_calibrate.py",),
+        ("critic/test_calibrate.py",),
     ),
     Mutation(
         "reward: expected severity upside down",

@@ -23,12 +23,11 @@ from ..llm.local.embedded import EMBEDDED
 from ..llm.run_sync import run_sync
 from .authoring import register
 from .cache import app as cache
+from .checks import confounds, doctor
 from .critic import app as critic
 from .critic import injection
-from .doctor import doctor
 from .evaluate import register_evaluation
 from .lint import lint
-from .pairs import confounds
 from .release import package, push
 from .review import review
 from .runs import app as runs
@@ -109,7 +108,7 @@ def train(
     from ..trainer.processes import launched
 
     if launched() > 1:
-        from ..pipeline.together import train_together
+        from ..pipeline.run import train_together
 
         train_together(_config_file(config), again=again)
         return
@@ -152,7 +151,7 @@ def trace(
     """Follow a pair back: YAML line, principle, prompt, draft, critique, revision, label."""
     from ..inspection.trace import trace as follow
     from ..pipeline.run_directory import RunDirectory
-    from .render.trace import trace_text
+    from .render.authoring import trace_text
 
     console.print(trace_text(follow(RunDirectory(run_dir), pair_id)))
 
@@ -183,7 +182,7 @@ def critique(
     """Show draft, critique and revision: the author's loop."""
     from ..authoring.author_loop import author_loop
     from ..llm.models import load_model
-    from .render.author_loop import loop_text
+    from .render.authoring import loop_text
 
     is_file = archetype.endswith((".yaml", ".yml"))
     constitution = compile_constitution(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console, RenderableType
 
-from ..archetypes.draft import new_archetype
+from ..archetypes.draft import new_archetype, write_new
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..authoring.coverage import coverage as count_coverage
 from ..authoring.coverage_picture import draw_coverage
@@ -17,13 +17,14 @@ from ..authoring.side import load_revision, load_side
 from ..constitution.compiler import compile_constitution
 from ..errors import ConfigurationError
 from ..files.validation import suggestion
+from ..llm.local.embedded import EMBEDDED
+from ..llm.run_sync import run_sync
 from .interchange import export_command, import_command
-from .refine import refine
+from .render.authoring import coverage_text, diff_text, proposals_text, refinement_text
 from .render.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card
-from .render.coverage import coverage_text
-from .render.diff import diff_text
 
 console = Console()
+_stderr = Console(stderr=True)
 _Path = Annotated[Path | None, typer.Option(help="Archetype file or folder, not the library.")]
 
 
@@ -113,3 +114,50 @@ def _print(text: RenderableType) -> None:
 def _unknown(code: str, what: str, name: str, known: list[str]) -> ConfigurationError:
     fix = suggestion(name, known)
     return ConfigurationError.one(code, name, f"no {what} `{name}`", fix)
+
+
+def refine(
+    model: Annotated[str, typer.Argument(help="smollm2-135m, a folder, a hub id or scripted.")] = (
+        EMBEDDED
+    ),
+    archetype: Annotated[str | None, typer.Option(help="Only this archetype.")] = None,
+    path: Annotated[
+        Path | None, typer.Option(help="Archetype file or folder, not the library.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Patch to write; else printed.")] = None,
+    samples: Annotated[int, typer.Option(min=1, max=16, help="Proposals per sentence.")] = 2,
+    cache: Annotated[
+        Path, typer.Option(help="Store of model calls: what it holds is not asked again.")
+    ] = Path("runs/cache.sqlite"),
+    show: Annotated[bool, typer.Option("--all", help="Show the dropped proposals, too.")] = False,
+) -> None:
+    """Ask a model for better wording, as a patch you may apply; no file is changed.
+
+    Exit code 1 if no proposal was worth showing.
+    """
+    from ..authoring.refine import refine as propose
+    from ..llm.cached import CachedModel
+    from ..llm.models import load_model
+    from ..store.store import Store
+
+    source = path or LIBRARY
+    load_archetypes(source, only=None if archetype is None else [archetype])
+    with Store(cache) as store, _stderr.status("loading the model") as status:
+        found = run_sync(
+            propose(
+                CachedModel(load_model(model), store),
+                source,
+                archetype=archetype,
+                samples=samples,
+                on_archetype=lambda name: status.update(f"asking about {name}"),
+            )
+        )
+    if found.patch and out is not None:
+        write_new(out, found.patch)
+    elif found.patch:
+        print(found.patch, end="")
+    if show:
+        _stderr.print(proposals_text(found), highlight=False, soft_wrap=True)
+    _stderr.print(refinement_text(found, out, source), highlight=False)
+    if not found.patch:
+        raise typer.Exit(1)

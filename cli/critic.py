@@ -122,7 +122,7 @@ def pilot(
     from ..files.write import write_json
     from ..prompts.labelled import shipped_pairs
     from ..prompts.loader import load_prompts
-    from .render.pilot import pilot_text
+    from .render.authoring import pilot_text
 
     constitution = compile_constitution(archetypes or LIBRARY, only=only)
     with _Critics(runs) as critics, critics.stage(f"asking {model}"):

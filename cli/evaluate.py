@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..errors import ConfigurationError
 from ..evaluation.measure import TARGETS
+from ..files.write import write_atomically
 
 if TYPE_CHECKING:
     from ..evaluation.suites.evaluation import SuiteEvaluation
@@ -55,14 +56,12 @@ def evaluate(
 ) -> None:
     """Measure models on suites; or base and trained model of a run on our own twins."""
     if list_:
-        console.print(_suite_table())
-        return
+        return console.print(_suite_table())
     words = list(models or [])
     if not (suites or profile):
-        _evaluate_run(words, split=split, again=again)
-        return
+        return _evaluate_run(words, split=split, again=again)
     from ..inspection.models import is_run, named_models, own_principles
-    from ..inspection.suites import Asked, measure_suites
+    from ..inspection.suites import Asked, keep_with_run, measure_suites
 
     bounds = _gates(gates)
     chosen = named_models(words)
@@ -70,14 +69,9 @@ def evaluate(
     asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed, own)
     result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
     if json_file is not None:
-        from ..files.write import write_atomically
-
         write_atomically(json_file, result.to_json())
-    run_dir = Path(words[0]) if len(words) == 1 and is_run(Path(words[0])) else None
-    if run_dir is not None:
-        from ..inspection.keep_suites import keep_with_run
-
-        console.print(f"Report: {keep_with_run(run_dir, result)}", highlight=False)
+    if len(words) == 1 and is_run(Path(words[0])):
+        console.print(f"Report: {keep_with_run(Path(words[0]), result)}", highlight=False)
     against = baseline or (result.models[0].name if len(result.models) > 1 else "")
     _show(result, against, targets, bounds)
 
@@ -90,7 +84,7 @@ def compare(
 ) -> None:
     """Compare two evaluations, prompt by prompt."""
     from ..inspection.compare import read_compared
-    from .render.compare import compared_report
+    from .render.suites import compared_report, gates_table
 
     bounds = _gates(gates)
     first, second = read_compared(before, first=True), read_compared(after, first=False)
@@ -102,7 +96,6 @@ def compare(
             message, fix = "gates need evaluations of suites", "compare files of `--json`"
             raise ConfigurationError.one("E011", before, message, fix)
         from ..evaluation.suites.gates import check_gates
-        from .render.suites import gates_table
 
         results = check_gates(bounds, second, first)
         console.print(gates_table(results))
@@ -170,7 +163,7 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
 
     file = target / "config.yaml" if target.is_dir() else target
     if split == "test":
-        from ..pipeline.held_out import evaluate_test_split
+        from ..pipeline.run import evaluate_test_split
 
         console.print(evaluation_report(evaluate_test_split(file, console)))
         return

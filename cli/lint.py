@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from ..authoring.lint import lint_library
-from ..authoring.problem_code import explain
+from ..authoring.lint import explain, lint_library
 from ..errors import Problem
 
 console = Console()

@@ -45,7 +45,7 @@ def review(
 
 
 def _show(found: Review) -> None:
-    from ..inspection.agreement import agreements
+    from ..inspection.review import agreements
     from .render.critic_report import kappa_text
 
     if not found.rows:

@@ -31,7 +31,7 @@ def plan(file: File, full: Full = False) -> None:
     """What is new, what is shared, calls, cost, time and power, before anything runs."""
     from ..study.design import design
     from ..study.planning.plan import make_plan
-    from .render.study_plan import plan_text
+    from .render.study import plan_text
 
     console.print(plan_text(make_plan(design(file, full=full))))
 
@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Run what is not finished, then write the report; resumes where it stopped."""
     from ..study.study import Study
-    from .render.study_live import live_table
+    from .render.study import live_table
 
     study = Study(file, full=full)
     for warning in study.design.warnings:

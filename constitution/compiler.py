@@ -1,4 +1,4 @@
-"""Archetypes in, constitution out: validated, filled, ordered, hashed; nothing invented."""
+"""Compiles archetype files into a constitution: checks, fills templates, orders, hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled form of what an author wrote: a principle with its provenance."""
+"""`Principle` and `Constitution`: what the compiler makes of archetype files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A compiled constitution as a YAML file, and back."""
+"""Writes a compiled constitution as a YAML file and reads it back."""
 
 from __future__ import annotations
 

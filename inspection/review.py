@@ -7,16 +7,19 @@ import hashlib
 import io
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal, cast
 
+from ..critic.critic_report import Kappa, cohen_kappa
 from ..errors import ConfigurationError, Problem
 from ..files.write import hash_path, write_atomically, write_json
 from ..pipeline.run_directory import RunDirectory
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
+from ..stats.intervals import Rate
 
 FOLDER: Final = "review"
 """Where a run keeps the keys of its sheets. Do not send it along with a sheet."""
@@ -197,3 +200,50 @@ def _key(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _problem(file, f"the key is damaged: {error}", "export a new sheet") from None
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One slice of a review.
+
+    Attributes:
+        what: `label`, `critic's comparison`, or a role.
+        agreed: Decided pairs in which the reviewer prefers what the label does.
+        ties: Pairs the reviewer held equal; they are in neither number of `agreed`.
+        kappa: Cohen's kappa of reviewer and label over the decided pairs.
+    """
+
+    what: str
+    agreed: Rate
+    ties: int
+    kappa: Kappa
+
+
+def agreements(review: Review, *, seed: int = 0) -> list[Agreement]:
+    """The label over all pairs, by role, and where the label is a critic's comparison.
+
+    A label by construction is no judgement of a critic: pairs with such a label say
+    nothing about the critic, and without others there is no row for it.
+
+    Args:
+        review: The sheet read back.
+        seed: Of the bootstrap.
+    """
+    rows = review.rows
+    slices: list[tuple[str, Sequence[ReviewedPair]]] = [("label", rows)]
+    slices += [
+        (f"label, {role.replace('_', ' ')}", [row for row in rows if row.pair.role == role])
+        for role in ("at_risk", "twin")
+    ]
+    slices.append(("critic's comparison", [r for r in rows if r.pair.label == "comparison"]))
+    return [_agreement(what, found, seed) for what, found in slices if found]
+
+
+def _agreement(what: str, rows: Sequence[ReviewedPair], seed: int) -> Agreement:
+    decided = [row for row in rows if row.said != "tie"]
+    return Agreement(
+        what,
+        Rate(sum(row.said == row.labelled for row in decided), len(decided)),
+        len(rows) - len(decided),
+        cohen_kappa([r.said for r in decided], [r.labelled for r in decided], seed=seed),
+    )

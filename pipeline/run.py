@@ -9,15 +9,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..errors import AnlageError, BudgetError, ConfigurationError, Problem, RunDirectoryError
+from ..errors import (
+    AnlageError,
+    BudgetError,
+    ConfigurationError,
+    NotSupportedError,
+    Problem,
+    RunDirectoryError,
+)
 from ..evaluation.result import Evaluation
-from ..files.write import write_json
+from ..files.write import write_atomically, write_json
 from ..llm.budget import Budget
 from ..llm.prices import load_prices
 from ..preferences.dataset import Pairs
 from ..store.store import Store
 from .config import RunConfig
 from .environment import describe_environment
+from .evaluation_stage import measure
 from .models import RunModels
 from .progress import StageProgress
 from .resolved import Resolved
@@ -26,7 +34,11 @@ from .run_directory import RunDirectory, adopt_budget, locked, open_run
 from .spending import SpendingLog
 from .stage import Context, Stage
 from .stages import STAGE_NAMES, say_what_cannot_be, stages_for
+from .unit import units_of
+from .unit_data import pairs_for
 from .used_keys import open_store
+
+TEST_EVALUATION = "51_evaluation_test.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +237,71 @@ def _refuse_several_processes(name: str, context: Context) -> None:
             f"{context.run.path} has no finished stage `{name}`, and several processes only train. "
             "Run `anlage pairs CONFIG` in one process first, then the launcher again."
         )
+
+
+def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
+    """Measures base and trained model on the test twins; writes `51_evaluation_test.json`.
+
+    Test twins are for once per release: nothing may be tuned on what this prints.
+
+    Args:
+        config_file: The run's config; stages up to training are run if they must.
+        console: Where to show progress.
+    """
+    resolved = Resolved.load(config_file)
+    done = run(resolved, until="training", quiet=False, console=console)
+    directory = RunDirectory(done.path)
+    progress = StageProgress(console)
+    with locked(directory), open_store(directory) as store:
+        models = models_of(resolved, directory, store, progress)
+        with progress.stage("evaluating on the test twins"):
+            result = measure(Context(resolved.on_split("test"), directory, models, progress))
+    write_atomically(directory.path / TEST_EVALUATION, result.to_json())
+    return result
+
+
+def train_together(config: Path, *, again: bool = False) -> Path:
+    """Trains a run's model on the pairs it has; every launched process makes this call.
+
+    The main process holds the run directory, keeps its manifest and prints. The others
+    wait until it says that there is something to train. What comes before training is
+    for one process: `run` refuses it here.
+
+    Args:
+        config: A config file.
+        again: Train even if nothing changed.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        NotSupportedError: The run has rounds, layers or monitors.
+        RunDirectoryError: The run's pairs have not been built, or it is in use.
+        ConfigurationError: The config is wrong.
+    """
+    from ..trainer.processes import Processes
+    from ..trainer.train import train
+
+    group = Processes()
+    resolved = Resolved.load(config)
+    resolved.check(str(config))
+    if not resolved.is_plain:
+        raise NotSupportedError(
+            "rounds, layers and monitors train in one process; run `anlage train` without a "
+            "launcher."
+        )
+    folder, (unit,) = resolved.folder, units_of(resolved)
+    if group.is_main:
+        console = Console()
+        done = run(resolved, until="training", again=again, quiet=False, console=console)
+        if "training" in done.skipped:
+            group.from_main(lambda: False)
+    elif group.from_main(bool):
+        train(
+            pairs_for(resolved, unit, folder),
+            model=resolved.model,
+            config=resolved.training(),
+            output=folder / unit.folder,
+        )
+    group.wait()
+    return folder

@@ -31,7 +31,7 @@ def build_pairs(
 
     Works inside a running event loop, too (a notebook). For the ledger of attempts, await
     `anlage.preferences.builders.registry.get_builder(name)` instead. To keep every call,
-    wrap the model in `anlage.llm.cached.CachedModel`.
+    wrap the model in `anlage.CachedModel`.
 
     Args:
         constitution: Compiled principles.

@@ -1,4 +1,4 @@
-"""Reads the fields of one JSON line; whatever is wrong goes to the row's problems."""
+"""Reads the fields of one JSON line and notes every problem with its row."""
 
 from __future__ import annotations
 

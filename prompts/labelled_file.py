@@ -1,4 +1,4 @@
-"""Reads labelled answer pairs of one's own, one JSON object per line."""
+"""Reads an author's own labelled answer pairs, one JSON object per line."""
 
 from __future__ import annotations
 

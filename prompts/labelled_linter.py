@@ -1,4 +1,4 @@
-"""Checks labelled answer pairs: held out, enough, and nothing but the answer tells them apart."""
+"""Checks labelled answer pairs: held out, enough of them, no give-away but the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lesson: one whole text that a model is trained to write, as an answer or by itself."""
+"""`Lesson`: one whole text that a model is trained to write, as an answer or by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prompt of ours: what is asked, which failure threatens, and its twin."""
+"""`Prompt`: what is asked, which failure mode threatens, and the id of its twin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public test suites as plain texts, and whether anything of ours repeats one of them."""
+"""Reads public test suites as plain texts and finds texts of ours that repeat them."""
 
 from __future__ import annotations
 

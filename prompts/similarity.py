@@ -1,4 +1,4 @@
-"""How alike two texts are by their content words, and a fast search for near-duplicates."""
+"""Measures how alike two texts are by content words, and finds near-duplicates fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders the prompt templates, in one pass, and makes judged text harmless inside them."""
+"""Renders the prompt templates and makes judged text harmless inside them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Gives a trained model away: package, model card, push."""
+"""Publishes a trained model: package, model card, push."""

@@ -1,4 +1,4 @@
-"""The README of a trained model: what it is, what it was trained on, what was measured."""
+"""Writes the README of a trained model: what it is, its training data, its measured effects."""
 
 from __future__ import annotations
 

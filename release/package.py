@@ -1,4 +1,4 @@
-"""A trained model in a folder as others need it: weights, tokenizer, model card, constitution."""
+"""Puts a trained model into a folder: weights, tokenizer, model card, constitution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A packaged model to a model hub: planned first, sent only when told so."""
+"""Sends a packaged model to a model hub; without `--really` it only shows what it would send."""
 
 from __future__ import annotations
 

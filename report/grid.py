@@ -1,4 +1,4 @@
-"""A heat map whose cells say in words what their colour shows."""
+"""A heat map with the value of each cell written in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pieces of HTML. Every text that comes from outside passes through here, escaped."""
+"""Builds small pieces of HTML and escapes every text that comes from outside."""
 
 from __future__ import annotations
 

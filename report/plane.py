@@ -1,4 +1,4 @@
-"""The trade-off plane: defence against over-refusal, each with its interval."""
+"""The trade-off plot: share defended against share over-refused, each with its interval."""
 
 from __future__ import annotations
 

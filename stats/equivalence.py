@@ -1,7 +1,7 @@
-"""Showing that nothing was lost: two one-sided tests against a margin set beforehand.
+"""Tests that a change is smaller than a margin fixed beforehand: two one-sided tests.
 
-"No significant change" is not "unchanged". These tests turn the burden round: the
-change is assumed to be as large as the margin until the data say otherwise.
+A change that is not significant may still be large. These tests assume that the change is as
+large as the margin, and reject that only if the data show it to be smaller.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a comparison can see: power and the smallest visible change, before it is run."""
+"""Power of a comparison and the smallest change it can detect, computed before it is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences between arms of a study, with the trained run as the unit."""
+"""Differences between arms of a study; the unit is the trained run, one per seed."""
 
 from __future__ import annotations
 

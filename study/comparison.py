@@ -1,4 +1,4 @@
-"""Arms compared with the run as the unit: paired seeds, new prompts, declared families."""
+"""Compares arms of a study by their runs: seeds paired, prompts as a sample, Holm in families."""
 
 from __future__ import annotations
 

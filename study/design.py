@@ -1,4 +1,4 @@
-"""A study worked out: every arm's config at every seed, checked before anything runs."""
+"""Works out a study file: the config of every arm at every seed, checked before any run."""
 
 from __future__ import annotations
 

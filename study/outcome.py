@@ -1,4 +1,4 @@
-"""What a study measures on one run: a value per prompt, so that runs can be paired."""
+"""What a study measures on one run: one value per prompt, so that runs can be paired."""
 
 from __future__ import annotations
 

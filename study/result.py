@@ -1,4 +1,4 @@
-"""The result of a study."""
+"""`StudyResult`: the design of a study, what its runs measured, and the comparisons."""
 
 from __future__ import annotations
 

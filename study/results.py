@@ -1,4 +1,4 @@
-"""What the runs of a study measured, read back from their directories."""
+"""Reads what the runs of a study measured from their run directories."""
 
 from __future__ import annotations
 

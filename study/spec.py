@@ -1,4 +1,4 @@
-"""`study.yaml`: what an author may write, and every problem with it at once."""
+"""Reads `study.yaml` and reports all problems with it at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study's numbers in words: one place, so that table, report and terminal say the same."""
+"""Puts a study's numbers into words, for tables, the report and the terminal alike."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -100,7 +101,12 @@ def test_public_names_can_be_learnt() -> None:
     assert len(anlage.__all__) <= 40
 
 
-SEAMS: dict[str, str] = {}
+SEAMS = {
+    "constitution.interchange.langchain": "one foreign format, one file",
+    "constitution.interchange.recipe": "one foreign format, one file",
+    "constitution.interchange.traits": "one foreign format, one file",
+    "evaluation.judges.plain_refusal": "fixed phrases, kept out of the judge a test reads",
+}
 """Small modules with one importer that stay a file of their own, and why."""
 
 
@@ -205,3 +211,16 @@ def test_no_test_leaves_a_terminal_width_behind() -> None:
         if path.name != "test_house.py" and 'console, "width"' in path.read_text(encoding="utf-8")
     ]
     assert not found, f"use monkeypatch.setenv('COLUMNS', ...) in {found}"
+
+
+def test_every_mutation_of_the_orientation_benchmark_applies() -> None:
+    """A text that was rewritten, or a test that moved, would let a mutation check nothing."""
+    found = runpy.run_path(str(ROOT / "benchmarks" / "orientation.py"))["MUTATIONS"]
+    wrong = [
+        change.what
+        for change in found
+        if (ROOT / change.file).read_text(encoding="utf-8").count(change.old) != 1
+        or not all((ROOT / "tests" / test).exists() for test in change.tests)
+    ]
+    assert found
+    assert wrong == []

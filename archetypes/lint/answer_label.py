@@ -1,4 +1,4 @@
-"""Do a good and a failing answer stand under the right names? Told by refusal wording alone."""
+"""Checks, by refusal wording alone, that a good and a failing answer are not exchanged."""
 
 from __future__ import annotations
 

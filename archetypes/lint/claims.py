@@ -1,4 +1,4 @@
-"""What an archetype claims: from evolution to value, about groups of people, and by which works."""
+"""Checks three kinds of claims: from evolution to value, about groups of people, by citation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Principles that pull against each other although nothing says which is consulted first."""
+"""Finds principles that contradict each other without an order of precedence between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a careful reader would object to in archetype files, beyond what the loader refuses."""
+"""Collects all objections to the content of archetype files that the loader accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds sentences that say of a group of people what its members are like."""
+"""Finds sentences that say what the members of a group of people are like."""
 
 from __future__ import annotations
 

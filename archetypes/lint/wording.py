@@ -1,4 +1,4 @@
-"""Word-level tests of principles: vagueness, overlap, claims that evolved means good."""
+"""Tests the wording of principles: vague words, overlap, claims that evolved means good."""
 
 from __future__ import annotations
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...errors import ConfigurationError
 from ...evaluation.change import Change, bleed, unpaired
 from ...evaluation.change import changes as changes_between
 from ...evaluation.measure import HARM, Measure
+from ...evaluation.result import Evaluation
 from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ...evaluation.suites.gates import GateResult
 from ...evaluation.suites.outcome import SuiteOutcome
 from ...evaluation.wording import SUITES_CAPTION, judge_text, moved_words, span_text
+from ...inspection.compare import Compared
 from ...stats.power import smallest_visible_change
-from .evaluation import change_table
+from .evaluation import change_table, evaluation_report
 
 FEW = 10
 """Prompts below which a failure mode gets no line of its own in the terminal."""
@@ -141,3 +145,39 @@ def _judge_line(evaluation: SuiteEvaluation) -> str:
     if evaluation.judge.n == 0:
         return f"Judge: {evaluation.judge_name}, its errors not measured."
     return f"Judge: {evaluation.judge_name}; {judge_text(evaluation.judge)}"
+
+
+def compared_report(before: Compared, after: Compared, targets: tuple[str, ...]) -> RenderableType:
+    """The differences between two sides, on the units both have.
+
+    Raises:
+        ConfigurationError: One side measured suites and the other a run's own prompts.
+    """
+    if isinstance(before, ModelOutcomes) and isinstance(after, ModelOutcomes):
+        old, new = before.name, after.name
+        if old == new:
+            before, after = replace(before, name=f"{old} (A)"), replace(after, name=f"{new} (B)")
+        return comparison_report(before, after, targets)
+    if isinstance(before, Evaluation) and isinstance(after, Evaluation):
+        first = replace(before.models[0], name="A")
+        second = replace(after.models[0], name="B")
+        both = replace(after, models=(first, second), baseline="A")
+        parts: list[RenderableType] = [evaluation_report(both)]
+        differing = [
+            f"{name} {old!r} and {new!r}"
+            for name, old, new in (
+                ("max_tokens", before.max_tokens, after.max_tokens),
+                ("system prompt", before.system, after.system),
+                ("splits", before.splits, after.splits),
+            )
+            if old != new
+        ]
+        if differing:
+            said = f"The two were not asked alike: {'; '.join(differing)}."
+            parts.insert(0, Text(f"{said} That may be all that moved.", "red"))
+        if before.judge != after.judge:
+            parts.append(Text("The two were judged by different judges: measure one again.", "red"))
+        return Group(*parts)
+    message = "one side measured suites, the other a run's own prompts"
+    fix = "measure both alike: anlage evaluate A B --suites ..."
+    raise ConfigurationError.one("E011", "compare", message, fix)

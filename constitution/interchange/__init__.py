@@ -1,1 +1,1 @@
-"""Constitutions of other projects, in and out, with what gets lost on the way."""
+"""Reads and writes constitutions of other projects, and lists what is lost in between."""

@@ -1,4 +1,4 @@
-"""From foreign rules to an archetype file that says what is still missing."""
+"""Turns foreign rules into an archetype file in which missing parts are marked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats by name, and which one a file has."""
+"""Lists the foreign formats by name and recognises the format of a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads JSON a stranger wrote, and says at which line it is wrong."""
+"""Reads JSON from outside the project and reports errors with their line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all formats share: a rule in words, and the requests that apply it."""
+"""`Rule`: what all foreign formats share, a rule in words and the requests that apply it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The refusal judge: says of one answer whether it answers, refuses, or is incoherent.
 
 TF-IDF of word and character n-grams plus a few named cues, weighted by a logistic
-regression that `judge_fit` trained on our own labelled answers, and one rule for
+regression that `fit` trained on our own labelled answers, and one rule for
 short plain refusals. The weights are JSON; judging needs neither scikit-learn nor numpy.
 """
 

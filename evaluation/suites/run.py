@@ -133,12 +133,8 @@ async def _evaluate_model(
         )
         for suite in suites
     ]
-    return ModelOutcomes(
-        name,
-        model.fingerprint,
-        tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices),
-        tuple(notes),
-    )
+    measured = tuple(outcome for outcome in outcomes if outcome.answers or outcome.choices)
+    return ModelOutcomes(name, model.fingerprint, measured, tuple(notes))
 
 
 async def _choices(

@@ -1,4 +1,4 @@
-"""Answers before and after, side by side: a random sample, never a chosen one."""
+"""Shows answers before and after training side by side, for a random sample of prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run directory holds for its report, and what is missing from it."""
+"""Reads what a run directory holds for its report, and lists what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's sections on conditions: what was watched, layer by layer and round by round."""
+"""The report's sections on conditions: monitors, layers and rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report's plots as SVG: readable in grey, safe for colour-blind readers."""
+"""Draws the report's plots as SVG, readable in grey and by colour-blind readers."""
 
 from __future__ import annotations
 

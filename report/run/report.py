@@ -1,4 +1,4 @@
-"""The one-run report: a single HTML file that needs no network and no script."""
+"""Writes the report of one run: a single HTML file without scripts or network access."""
 
 from __future__ import annotations
 

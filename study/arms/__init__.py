@@ -1,1 +1,1 @@
-"""The arms of a study: what each one changes, and the controls."""
+"""Makes the arms of a study, with what each one changes, and the controls."""

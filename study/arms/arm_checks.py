@@ -1,4 +1,4 @@
-"""What is wrong, or must be said aloud, about a study's arms, seeds, controls and outcome."""
+"""Checks a study's arms, seeds, controls and outcome: errors, and warnings to be reported."""
 
 from __future__ import annotations
 

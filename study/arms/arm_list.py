@@ -1,4 +1,4 @@
-"""All arms of a study: the full one, those written, those made by rule, the controls."""
+"""Lists all arms of a study: the full one, those written, those made by rule, the controls."""
 
 from __future__ import annotations
 

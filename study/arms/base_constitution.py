@@ -1,4 +1,4 @@
-"""Names a generator goes through: the archetypes and principles of the base config."""
+"""Lists archetypes and principles of the base config, for the generators of arms."""
 
 from __future__ import annotations
 

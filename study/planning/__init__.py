@@ -1,1 +1,1 @@
-"""What a study will cost, and the plan that is frozen before it starts."""
+"""Estimates what a study will cost, and keeps the plan it started with."""

@@ -1,4 +1,4 @@
-"""What a stage costs before it is run: calls by estimate, seconds by what runs took before."""
+"""Estimates a stage: its calls from the config, its seconds from earlier runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan as it stood before the first run, and what departed from it since."""
+"""Keeps the plan as it was before the first run, and lists what departed from it since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a study will cost and can see, before anything is run."""
+"""Plans a study: what it will cost and which differences it can detect."""
 
 from __future__ import annotations
 

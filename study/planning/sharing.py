@@ -1,4 +1,4 @@
-"""Which runs of a study share which work, and so which must go first."""
+"""Works out which runs of a study share work, and which must therefore run first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Runs the arms: processes on this machine, or Ray."""
+"""Runs the arms of a study: in processes on this machine, or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""`events.jsonl`: when each run of a study started and how it ended, over all starts."""
+"""Writes `events.jsonl`: when each run of a study started and how it ended."""
 
 from __future__ import annotations
 

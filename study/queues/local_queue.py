@@ -1,4 +1,4 @@
-"""Runs of a study on this machine: so many processes at a time, each on its own."""
+"""Runs a study on this machine, each run in a process of its own, several at a time."""
 
 from __future__ import annotations
 

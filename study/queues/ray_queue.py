@@ -1,4 +1,4 @@
-"""Runs of a study as tasks on a Ray cluster, and the data generation in shards."""
+"""Runs a study on a Ray cluster: runs as tasks, data generation in shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on a worker of a cluster: one run, or a shard of the data generation."""
+"""The tasks that a worker of a Ray cluster executes: one run, or one shard of pair building."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The call store from another machine: every read and write goes to the one that holds the file.
+"""The call store as other machines use it: one actor reads and writes the file for all.
 
 SQLite must not be shared over a network file system, so the file stays with one actor.
-A call is committed there before its result is used, as on one machine: a worker that dies
-loses nothing that was answered.
+A call is committed there before its result is used, as on one machine. If a worker dies,
+no answered call is lost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far a run is, in a small file beside it, for whoever watches from another process."""
+"""Writes how far a run is to a small file beside it, which other processes read."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One run of a study in a process of its own: `python -m anlage.study.queues.worker CONFIG`.
 
-A process of its own, so that a run that dies takes nothing with it. It ends when the
-process that started it does: a killed study leaves no run behind that still works.
+If the run dies, the other runs go on. If the process that started it ends, this one ends,
+too, so that no run of a killed study keeps working.
 """
 
 from __future__ import annotations

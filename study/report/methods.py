@@ -1,4 +1,4 @@
-"""The methods paragraph of a study's report, ready to paste, and the works it cites."""
+"""Writes the methods paragraph of a study's report, with the works it cites."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A study's plots as SVG: readable in grey, safe for colour-blind readers."""
+"""Draws a study's plots as SVG, readable in grey and by colour-blind readers."""
 
 from __future__ import annotations
 

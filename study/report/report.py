@@ -1,4 +1,4 @@
-"""The study's report: one self-contained page, first what must be said aloud, then the answer."""
+"""Writes the study's report, one self-contained page: warnings first, then the results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from ...inspection.registry import registered, tried
 from ...report.html import bullets, paragraph, section, text
 from ..outcome import StudyMeasure
 from ..wording import headline
-from .figures import forest, plane, seeds
-from .matrices import matrices
+from .figures import forest, matrices, plane, seeds
 from .methods import cited, methods_paragraph
 from .tables import (
     arms_table,

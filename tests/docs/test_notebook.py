@@ -29,9 +29,7 @@ pairs = anlage.build_pairs(constitution, prompts, policy=model, settings=setting
 print(len(pairs), "pairs")
 """,
     """
-from anlage.critic.critique import CritiqueItem
-
-items = [CritiqueItem(prompts[0], "Go in by the front door.", next(iter(constitution)))]
+items = [anlage.CritiqueItem(prompts[0], "Go in by the front door.", next(iter(constitution)))]
 critic = anlage.Critic(model)
 print(len(critic.critique(items)), "critique")
 """,
@@ -50,9 +48,7 @@ evaluation = anlage.evaluate(
 print([one.name for one in evaluation.models])
 """,
     """
-from anlage.pipeline.config import RunConfig
-
-run_config = RunConfig.model_validate(RUN)
+run_config = anlage.RunConfig.model_validate(RUN)
 result = anlage.run(run_config)
 print(result.report.name)
 await asyncio.sleep(0)  # the notebook's own loop still works

@@ -12,7 +12,7 @@ import anlage
 from anlage.archetypes.loader import LIBRARY, load_archetypes
 from anlage.archetypes.schema import Archetype
 from anlage.archetypes.vocabulary import opposite
-from anlage.authoring.problem_code import load_problem_codes
+from anlage.authoring.lint import load_problem_codes
 from anlage.constitution.compiler import TEMPLATES as PRINCIPLE_TEMPLATES
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.principle import Constitution, Openings, Principle, Provenance

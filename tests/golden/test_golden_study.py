@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from anlage.cli.render.study_plan import plan_text
+from anlage.cli.render.study import plan_text
 from anlage.pipeline.config import resolved_text
 from anlage.pipeline.run import run
 from anlage.study.planning.frozen_plan import declared, freeze

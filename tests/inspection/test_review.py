@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
-from anlage.inspection.agreement import agreements
-from anlage.inspection.review import COLUMNS, export_sheet, read_sheet
+from anlage.inspection.review import COLUMNS, agreements, export_sheet, read_sheet
 from anlage.llm.message import Message
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.resolved import Resolved

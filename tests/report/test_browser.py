@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anlage.inspection.keep_suites import keep_with_run
+from anlage.inspection.suites import keep_with_run
 from anlage.report.drawing import COLOURS
 from PIL import Image
 

@@ -12,7 +12,7 @@ from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
 from anlage.evaluation.suites.load import LoadedSuite
 from anlage.evaluation.suites.run import evaluate_suites
-from anlage.inspection.keep_suites import joined, keep_with_run
+from anlage.inspection.suites import joined, keep_with_run
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.report.forest import forest_plot, forest_rows

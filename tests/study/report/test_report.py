@@ -12,7 +12,7 @@ from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.study.comparison import check_harm, compare
 from anlage.study.outcome import StudyMeasure
 from anlage.study.planning.frozen_plan import freeze, read_frozen
-from anlage.study.report.matrices import read_matrix
+from anlage.study.report.figures import read_matrix
 from anlage.study.report.methods import cited, methods_paragraph
 from anlage.study.report.report import loud_lines, render_report
 from anlage.study.result import StudyResult

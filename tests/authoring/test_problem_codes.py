@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anlage
 import pytest
-from anlage.authoring.problem_code import explain, load_problem_codes
+from anlage.authoring.lint import explain, load_problem_codes
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
 from typer.testing import CliRunner
