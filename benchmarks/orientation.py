@@ -38,9 +38,9 @@ COMPARE, REWARD = "critic/test_compare.py", "critic/test_reward.py"
 MUTATIONS = (
     Mutation(
         "label parsing: A counts as B",
-        "critic/compare.py",
-        'float(found.group(1) == "A")',
-        'float(found.group(1) == "B")',
+        "critic/verdict.py",
+        '{"A": 1.0, "B": 0.0, "tie": 0.5}',
+        '{"A": 0.0, "B": 1.0, "tie": 0.5}',
         (LABELS, COMPARE),
     ),
     Mutation(
@@ -88,8 +88,8 @@ MUTATIONS = (
     Mutation(
         "data set: the rejected text under chosen",
         "preferences/dataset.py",
-        'record["chosen"] = [{"role": "assistant", "content": pair.chosen}]',
-        'record["chosen"] = [{"role": "assistant", "content": pair.rejected}]',
+        'row["chosen"] = [{"role": "assistant", "content": pair.chosen}]',
+        'row["chosen"] = [{"role": "assistant", "content": pair.rejected}]',
         ("preferences/test_dataset.py",),
     ),
     Mutation(

@@ -83,8 +83,10 @@ def own_principles(words: list[str]) -> tuple[Principle, ...]:
     found: dict[Principle, None] = {}
     for word in words:
         for spec in (word, word.partition("=")[2]):
-            file = RunDirectory(Path(spec)).constitution if spec else None
-            if file is not None and file.is_file():
+            if not spec or not is_run(Path(spec)):
+                continue
+            file = RunDirectory(Path(spec)).constitution
+            if file.is_file():
                 found |= dict.fromkeys(load_constitution(file))
     return tuple(found)
 

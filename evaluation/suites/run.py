@@ -96,21 +96,20 @@ async def _evaluate_model(
     step: Step,
 ) -> ModelOutcomes:
     items = [(suite, item) for suite in suites for item in suite.prompts]
-    requests = [
-        _request(item, system, max_tokens or suite.suite.max_tokens) for suite, item in items
-    ]
+    limits = [max_tokens or suite.suite.max_tokens for suite, _ in items]
+    asked = zip(items, limits, strict=True)
+    requests = [_request(item, system, limit) for (_, item), limit in asked]
     step(f"{name}: answers")
     completions = await model.complete(requests) if requests else []
     step(f"{name}: judging")
     texts = list(map(answer_text, requests, completions))
-    judged = await judge_texts(
-        judge,
-        [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)],
-    )
-    asked = [item for _, item in items]
+    asked_for = [Judged(item.asked, text) for (_, item), text in zip(items, texts, strict=True)]
+    judged = await judge_texts(judge, asked_for)
     answers = [
-        judged_answer(*answered, principles)
-        for answered in zip(asked, requests, completions, texts, judged, strict=True)
+        judged_answer(item, request, completion, text, ruling, principles)
+        for (_, item), request, completion, text, ruling in zip(
+            items, requests, completions, texts, judged, strict=True
+        )
     ]
     if rubric is not None:
         step(f"{name}: quality")
