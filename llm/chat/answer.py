@@ -144,7 +144,8 @@ def _withheld(message: Any, ended: str) -> str:
 def _unproved(message: Any, ended: str, raw: str, *, stopped: bool) -> str:
     if not raw.strip():
         return f"the answer is empty (finish reason: {ended or 'none'})"
-    if ended in _WHOLE or (stopped and not ended):
+    # A stop string found in the text ends it, whatever limit was met after it.
+    if ended in _WHOLE or (stopped and (not ended or ended in _CUT)):
         return ""
     if not ended:
         return "the server gave no finish reason, so nothing shows that the answer is whole"

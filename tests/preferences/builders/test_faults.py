@@ -81,7 +81,7 @@ def test_every_attempt_ends_once_and_no_stored_call_is_paid_twice(
         assert made == {pair.prompt_id for pair in result.pairs}
         bad = [a.outcome for a in result.outcomes.attempts if a.prompt_id not in made]
         assert bad
-        assert [o for o in bad if not o.reason] == []
+        assert all(outcome.reason for outcome in bad)
         kept = store.count("call")
         stored = {entry.key for entry in store.entries("call")}
         answered = Counter(server.answered)
