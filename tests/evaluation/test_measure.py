@@ -49,7 +49,9 @@ def test_a_suite_says_which_behaviour_is_good(good: str) -> None:
 def test_units_of_one_request_count_once_in_a_suite_and_singly_in_a_run() -> None:
     units = {"h0+aim": 1.0, "h0+leo": 1.0, "h1+aim": 0.0, "h1+leo": 0.0}
     in_run = Measure("defended", HARM, "at_risk").estimate(units)
-    in_suite = Measure("defended", HARM, "at_risk", "jbb").estimate(units)
+    in_suite = Measure("defended", HARM, "at_risk", "jbb").estimate(
+        units, {unit: unit.split("+")[0] for unit in units}
+    )
     assert in_run is not None
     assert in_suite is not None
     assert in_run.value == in_suite.value == 0.5

@@ -162,7 +162,11 @@ def test_the_two_orders_differ_in_order_only() -> None:
             "T001",
             "the whole training is 1 step long",
         ),
-        ({"themes": ["shadwo"]}, "N002", "its themes are"),
+        (
+            {"themes": ["shadwo"]},
+            "N002",
+            "no lesson has theme 'shadwo'. Fix: did you mean `shadow`",
+        ),
     ],
 )
 def test_the_doctor_looks_at_every_layer(
