@@ -59,6 +59,15 @@ def forget_what_was_read() -> None:
                 found.cache_clear()
 
 
+def _within_the_package(opened: list[str]) -> Iterator[Path]:
+    """Paths relative to the package; not of an environment in a folder such as `.venv` in it."""
+    for path in {Path(name).resolve() for name in opened}:
+        if path.is_relative_to(PACKAGE.resolve()):
+            relative = path.relative_to(PACKAGE.resolve())
+            if not relative.parts[0].startswith("."):
+                yield relative
+
+
 def test_a_stage_opens_only_what_it_declares(
     tmp_path: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,12 +88,10 @@ def test_a_stage_opens_only_what_it_declares(
                 return str(execute(self, context))
             finally:
                 _watching[0] = False
-                package = {Path(name).resolve() for name in opened}
                 seen[self.name] = {
-                    path.relative_to(PACKAGE.resolve()).as_posix()
-                    for path in package
-                    if path.is_relative_to(PACKAGE.resolve())
-                    and path.suffix not in (".py", ".pyc", "")
+                    path.as_posix()
+                    for path in _within_the_package(opened)
+                    if path.suffix not in (".py", ".pyc", "")
                 }
 
         return wrapper
