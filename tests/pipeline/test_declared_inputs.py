@@ -60,11 +60,12 @@ def forget_what_was_read() -> None:
 
 
 def _within_the_package(opened: list[str]) -> Iterator[Path]:
-    """Paths relative to the package; not of an environment in a folder such as `.venv` in it."""
+    """Paths relative to the package; not of `.venv` or build metadata in it."""
     for path in {Path(name).resolve() for name in opened}:
         if path.is_relative_to(PACKAGE.resolve()):
             relative = path.relative_to(PACKAGE.resolve())
-            if not relative.parts[0].startswith("."):
+            top = relative.parts[0]
+            if not top.startswith(".") and not top.endswith(".egg-info"):
                 yield relative
 
 
