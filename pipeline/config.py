@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +19,10 @@ from pydantic import (
 )
 
 from ..archetypes.loader import archetype_source
+from ..archetypes.vocabulary import load_failure_modes
 from ..errors import ConfigurationError, Problem
-from ..files.validation import validation_problems
+from ..files.validation import suggestion, validation_problems
+from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
 from ..llm.chat.settings import ChatSettings
@@ -29,6 +33,7 @@ from ..preferences.settings import PairSettings
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .layer import LayerConfig, missing_data
+from .model_names import model_problems
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -240,15 +245,61 @@ def check_config(config: RunConfig, source: str) -> None:
     ):
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
-            problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+            fix = "check the path: it counts from the folder where the command is run"
+            problems.append(Problem("R001", "error", source, 0, message, fix))
     problems += missing_data(config.layers or (), source)
     if config.pairs.builder == "teacher" and config.teacher is None:
         message = "`pairs.builder` is teacher, but there is no `teacher`"
         fix = "name a stronger model in `teacher`, or take another builder"
         problems.append(Problem("D011", "error", source, 0, message, fix))
     problems += _price_problems(config, source)
+    problems += [*model_problems(config, source), *_name_problems(config, source)]
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(at_lines(problems, source))
+
+
+def at_lines(problems: Sequence[Problem], source: str) -> list[Problem]:
+    """The problems, each at the line of the key that it names first in backticks.
+
+    Args:
+        problems: Problems of a config; those that have a line, or another file, stay.
+        source: The config's file; where it is none, all stay.
+    """
+    try:
+        document = load_yaml(source)
+    except ConfigurationError:
+        return list(problems)
+    return [
+        replace(problem, line=_line_of(problem.message, document))
+        if problem.file == source and not problem.line
+        else problem
+        for problem in problems
+    ]
+
+
+def _line_of(message: str, document: YamlDocument) -> int:
+    for name in re.findall(r"`([\w.]+)`", message):
+        parts = [int(part) - 1 if part.isdigit() else part for part in name.split(".")]
+        if document.resolve(tuple(parts)) == tuple(parts):
+            return document.line(tuple(parts))
+    return 0
+
+
+def _name_problems(config: RunConfig, source: str) -> list[Problem]:
+    """Names in the config that no file has, and archetypes that are named twice."""
+    problems = []
+    modes = load_failure_modes()
+    for number, mode in enumerate(config.evaluation.failure_modes or (), 1):
+        if mode not in modes:
+            message = f"`evaluation.failure_modes.{number}` is '{mode}', an unknown failure mode"
+            fix = suggestion(mode, modes)
+            problems.append(Problem("A010", "error", source, 0, message, fix))
+    library = config.archetypes.library
+    twice = [name for number, name in enumerate(library) if name in library[:number]]
+    if twice:
+        message = f"`archetypes.library` names `{twice[0]}` twice"
+        problems.append(Problem("A024", "error", source, 0, message, "name it once"))
+    return problems
 
 
 def _price_problems(config: RunConfig, source: str) -> list[Problem]:
@@ -257,6 +308,9 @@ def _price_problems(config: RunConfig, source: str) -> list[Problem]:
     try:
         prices = load_prices(Path(budget.prices) if budget.prices else None)
     except ConfigurationError as error:
+        if not Path(budget.prices or "").exists():
+            message = f"`budget.prices` is {budget.prices!r}, which does not exist"
+            return [Problem("Y001", "error", source, 0, message, "check the path, or remove it")]
         return list(error.problems)
     if budget.max_usd is None:
         return []
