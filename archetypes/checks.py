@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ..errors import Problem
+from ..files.sentences import nearest
 from ..files.validation import suggestion
 from ..files.yaml_document import Location, YamlDocument
 from .reference import FILE as REFERENCES
+from .reference import Reference
 from .schema import ANY_MODE, Archetype
 from .vocabulary import load_cues, load_failure_modes
 
@@ -36,10 +38,43 @@ def check_archetype(
         *_evidence(archetype),
         *_counterweights(archetype, known_ids),
     ]
+    for index, principle in enumerate(archetype.principles):
+        where = ("principles", index, "cues")
+        if not principle.cues and where in document.lines:
+            fix = (
+                "name a cue of this archetype, or leave the line out: then all of them switch it on"
+            )
+            findings.append(("A006", where, f"the cues of `{principle.id}` are an empty list", fix))
     path = str(document.path)
+    return without_followers(
+        [
+            Problem(code, "error", path, document.line(location), message, fix)
+            for code, location, message, fix in findings
+        ]
+    )
+
+
+_FOLLOWERS = {
+    "A010": ("A012", "A015", "L006"),
+    "A013": ("L007",),
+    "A016": ("A017", "L012"),
+    "L016": ("L006",),
+    "A028": ("L010",),
+}
+"""Code -> what is often said of the same file only because of it."""
+
+
+def without_followers(problems: Sequence[Problem]) -> list[Problem]:
+    """One cause, one problem: what a misspelt name makes of a file's other parts is left out."""
+    causes = {(problem.file, problem.code) for problem in problems}
     return [
-        Problem(code, "error", path, document.line(location), message, fix)
-        for code, location, message, fix in findings
+        problem
+        for problem in problems
+        if not any(
+            problem.code in followers and (problem.file, cause) in causes
+            for cause, followers in _FOLLOWERS.items()
+        )
+        or (problem.code == "A015" and not problem.message.startswith("no openings"))
     ]
 
 
@@ -66,8 +101,9 @@ def _modes(archetype: Archetype) -> Iterator[Finding]:
         for i, e in enumerate(archetype.evaluation)
     ]
     named += [(("openings", "integrated", mode), mode) for mode in archetype.openings.integrated]
+    meant = {nearest(mode, known) for mode in declared if mode not in known}
     for at, mode in named:
-        if mode not in declared:
+        if mode not in declared and mode not in meant:
             message = f"failure mode `{mode}` is not among this archetype's ai_failure_modes"
             yield "A010", at, message, suggestion(mode, declared)
     asymmetry = archetype.error_asymmetry
@@ -176,11 +212,22 @@ def _evidence(archetype: Archetype) -> Iterator[Finding]:
         yield "A017", ("evidence",), message, "cite one that describes the mechanism"
 
 
-def _add(ref: str, known: Collection[str]) -> str:
-    """Shipped works are few: an author's own stand in a file beside the archetype."""
-    near = suggestion(ref, known)
+def _add(ref: str, known: Mapping[str, Reference]) -> str:
+    """Shipped works are few: an author's own stand in a file beside the archetype.
+
+    A work of another year is another work, so its title is shown and it is not proposed.
+    """
     own = f"add the work to {REFERENCES} beside this file"
-    return f"{near} Or {own}" if near.endswith("?") else f"{own}; `anlage show references`"
+    name = ref.rstrip("0123456789abcdef") if ref[-1:].isdigit() else ref
+    near = nearest(ref, known)
+    others = sorted(key for key in known if name and key.startswith(name) and key[len(name) :])
+    years = [key for key in others if key[len(name) :].isdigit()]
+    if years:
+        titles = "; ".join(f"`{key}` is {known[key].cite}" for key in years[:3])
+        return f"if that is the work, write its key: {titles} Or {own}"
+    if near and near[-4:] == ref[-4:]:
+        return f"did you mean `{near}` ({known[near].cite})? Or {own}"
+    return f"{own}; `anlage show references` lists those there are"
 
 
 def _counterweights(archetype: Archetype, known_ids: Collection[str]) -> Iterator[Finding]:

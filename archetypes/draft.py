@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from ..errors import ConfigurationError, Problem
-from ..files.yaml_document import Location, YamlDocument, walk_text
+from ..files.yaml_document import Location, YamlDocument, is_placeholder, walk_text
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 SCHEMA = Path(__file__).with_name("schema.json")
@@ -93,20 +93,22 @@ _TODO = re.compile(r"TODO\b[\s:]*")
 
 
 def unfinished(document: YamlDocument) -> list[Problem]:
-    """One problem for each value or key that begins with `TODO`.
+    """One problem for each value or key that begins with `TODO` or only keeps a place.
 
     The words after `TODO` say what belongs there and become the fix.
     """
     problems = []
     for at, text in [*walk_text(document.data), *_keys(document.data)]:
         found = _TODO.match(text)
-        if found is None:
+        gap = at[:1] == ("openings",) and text.strip() == "..."
+        if found is None and (gap or not is_placeholder(text)):
             continue
         where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in at)
-        wanted = " ".join(text[found.end() :].split())
-        fix = f"write {wanted}" if wanted else "replace TODO"
+        wanted = " ".join(text[found.end() :].split()) if found else ""
+        left = "TODO" if found else f"`{' '.join(text.split())[:40]}`"
+        fix = f"write {wanted}" if wanted else f"replace {left}"
         line = document.line(at)
-        message = f"`{where}` is still to be written"
+        message = f"`{where}` is still to be written" + ("" if found else f": {left}")
         problems.append(Problem("A023", "error", str(document.path), line, message, fix))
     return problems
 

@@ -106,10 +106,11 @@ def read_archetypes(path: Path | str = LIBRARY) -> tuple[list[Reading], list[Pro
     except ArchetypeError as error:
         return [], list(error.problems)
     problems: list[Problem] = []
+    broken = False
     try:
         works = references_beside(path if path.is_dir() else path.parent)
     except ConfigurationError as error:
-        works = load_references()
+        works, broken = load_references(), True
         problems += error.problems
     readings = [_read(file, works) for file in files]
     problems += [problem for reading in readings for problem in reading.problems]
@@ -118,6 +119,8 @@ def read_archetypes(path: Path | str = LIBRARY) -> tuple[list[Reading], list[Pro
     for reading in readings:
         if reading.archetype and reading.document:
             problems += check_archetype(reading.archetype, reading.document, known)
+    if broken:  # whether a work is there cannot be told before its file can be read
+        problems = [problem for problem in problems if problem.code not in ("A016", "A017")]
     problems.sort(key=lambda problem: (problem.file, problem.line, problem.code))
     return readings, problems
 

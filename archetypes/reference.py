@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, Vali
 
 from ..errors import ArchetypeError, Problem
 from ..files.validation import suggestion, validation_problems
+from ..files.yaml_document import is_placeholder
 from ..files.yaml_file import load_yaml
 
 FILE = "references.yaml"
@@ -63,6 +64,16 @@ def references_beside(folder: Path) -> Mapping[str, Reference]:
     return MappingProxyType({**shipped, **_read(own, shipped)})
 
 
+def check_references(path: Path) -> None:
+    """Reads a file with an author's own works.
+
+    Raises:
+        ArchetypeError: An entry does not validate, or takes the key of a shipped work.
+        ConfigurationError: It is not readable as YAML.
+    """
+    _read(path, {} if path.resolve() == PATH.resolve() else load_references())
+
+
 def _read(path: Path, shipped: Mapping[str, Reference]) -> dict[str, Reference]:
     document = load_yaml(path)
     try:
@@ -71,6 +82,10 @@ def _read(path: Path, shipped: Mapping[str, Reference]) -> dict[str, Reference]:
         raise ArchetypeError(validation_problems(error, document, Reference)) from None
     problems = [] if entries else [(1, "no references", "add at least one")]
     for key, entry in entries.items():
+        if is_placeholder(entry.cite):
+            message = f"`{key}.cite` is still to be written: '{entry.cite[:40]}'"
+            fix = "write author, year, title and where it was published"
+            raise ArchetypeError.one("A023", path, message, fix, line=document.line((key, "cite")))
         if key in shipped:
             fix = "cite the shipped one, or choose another key"
             problems.append((document.line((key,)), f"`{key}` is a shipped work's key", fix))

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..archetypes import vocabulary
+from ..archetypes.checks import without_followers
 from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
@@ -75,6 +76,7 @@ def lint_library(
     for suite in against:
         texts, found = read_suite(suite)
         problems += [*found, *check_leakage(_texts(read), texts)]
+    problems = without_followers(problems)
     return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.code))
 
 

@@ -261,9 +261,13 @@ def _complain(message: str) -> None:
 
 def show_estimate(file: Path, console: Console) -> None:
     """Prints the estimate of a config; nothing is loaded, asked or written."""
+    from ..pipeline.config import at_lines, load_config
     from ..pipeline.estimate import estimate
+    from ..pipeline.model_names import unreachable
     from ..pipeline.resolved import Resolved
     from .render.estimate import estimate_text
 
     resolved = Resolved.load(file)
     console.print(estimate_text(estimate(resolved, str(file)), resolved.budget))
+    for problem in at_lines(unreachable(load_config(file), str(file)), str(file)):
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)

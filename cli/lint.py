@@ -14,6 +14,7 @@ from rich.console import Console
 
 from ..authoring.lint import explain, lint_library
 from ..errors import Problem
+from .lint_files import file_kind, lint_file
 
 console = Console()
 
@@ -44,7 +45,11 @@ def lint(
     if code is not None:
         _print_explanation(code, output)
         return
-    problems = lint_library(path, prompts=prompts, labelled=labelled, against=against or ())
+    kind = file_kind(path) if path is not None else "archetype"
+    if path is not None and kind != "archetype":
+        problems = lint_file(path, kind)
+    else:
+        problems = lint_library(path, prompts=prompts, labelled=labelled, against=against or ())
     _print_problems(problems, output, notes)
     if any(problem.severity == "error" for problem in problems):
         raise typer.Exit(2)

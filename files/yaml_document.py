@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+_PLACEHOLDER = re.compile(
+    r"(?-i:TODO|FIXME|XXX+|TBD|tbd)\b.*|<[^<>]+>|\.\.\.|…|\?{2,}|lorem ipsum\b.*"
+    r"|(?:your|insert|put|add|write) [\w ]*\bhere",
+    re.IGNORECASE | re.DOTALL,
+)
 
 Location = tuple[str | int, ...]
 """Keys and list indices from the root of a document."""
@@ -52,3 +59,8 @@ def walk_text(data: object, at: Location = ()) -> Iterator[tuple[Location, str]]
     elif isinstance(data, list):
         for index, value in enumerate(data):
             yield from walk_text(value, (*at, index))
+
+
+def is_placeholder(text: str) -> bool:
+    """True for a text that only keeps a place: `<fill in>`, `XXX`, `TODO ...`, `???`."""
+    return _PLACEHOLDER.fullmatch(text.strip()) is not None

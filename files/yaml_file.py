@@ -16,6 +16,7 @@ import yaml
 from ..errors import ConfigurationError, Problem
 from .yaml_builder import YamlBuilder
 from .yaml_document import YamlDocument
+from .yaml_signs import after_parsing, before_parsing
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -39,6 +40,9 @@ def load_yaml(path: Path | str, *, max_bytes: int = 1_000_000, max_depth: int = 
     path = Path(path)
     content = _read(path, max_bytes)
     text = _decode(path, content)
+    misread = before_parsing(path, text)
+    if misread:
+        raise ConfigurationError(misread)
     builder = YamlBuilder(path, max_depth)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -48,7 +52,7 @@ def load_yaml(path: Path | str, *, max_bytes: int = 1_000_000, max_depth: int = 
     except yaml.YAMLError as error:
         builder.problems.append(_syntax_problem(path, text, error))
     if builder.problems:
-        raise ConfigurationError(builder.problems)
+        raise ConfigurationError(_one_entry(builder.problems))
     return YamlDocument(
         path=path,
         data=builder.root,
@@ -105,18 +109,27 @@ def _decode(path: Path, content: bytes) -> str:
 
 
 def _syntax_problem(path: Path, text: str, error: yaml.YAMLError) -> Problem:
-    line = 0
-    message = str(error).splitlines()[0]
+    line = 1
+    said = str(error)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
-        message = error.problem or error.context or message
+        said = error.problem or error.context or said
         # The parser may point past the last line when something is left open.
-        line = min(line, text.count("\n") + 1)
+        line = min(mark.line + 1 if mark else 1, text.count("\n") + 1)
     elif isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, int(error.position)) + 1
-        message = f"a character that YAML does not allow ({error.reason})"
-    fix = (
-        "check the indentation, and put text with ': ' or ' #' or a leading special sign in quotes"
-    )
-    return Problem("Y005", "error", str(path), line, f"not valid YAML: {message}", fix)
+        message = "a character that YAML does not allow"
+        return Problem("Y005", "error", str(path), line, message, "remove it")
+    return after_parsing(path, text, line, said)
+
+
+def _one_entry(problems: list[Problem]) -> list[Problem]:
+    """Several keys given twice in a row: the dash of a list's next entry is missing."""
+    twice = [problem for problem in problems if problem.code == "Y008"]
+    if len(twice) < 2 or twice[1].line - twice[0].line > 3:
+        return problems
+    first = twice[0]
+    message = f"{first.message}, and so are the keys below it: the dash of a new entry is missing"
+    fix = "begin the entry with a hyphen and a space: `- `"
+    one = Problem("Y013", "error", first.file, first.line, message, fix)
+    return [one, *(problem for problem in problems if problem.code != "Y008")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from pydantic import (
 from ..archetypes.loader import archetype_source
 from ..errors import ConfigurationError, Problem
 from ..files.validation import validation_problems
+from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
 from ..llm.chat.settings import ChatSettings
@@ -31,6 +33,7 @@ from ..prompts.loader import unknown_sets
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .layer import LayerConfig, missing_data
+from .model_names import model_problems
 from .names import name_problems
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -243,7 +246,8 @@ def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:
     ):
         if value is not None and not Path(value).exists():
             message = f"`{field}` is {value!r}, which does not exist"
-            problems.append(Problem("R001", "error", source, 0, message, "check the path"))
+            fix = "check the path: it counts from the folder where the command is run"
+            problems.append(Problem("R001", "error", source, 0, message, fix))
     folder = Path(config.prompts.folder) if config.prompts.folder else None
     if folder is None or folder.exists():
         problems += unknown_sets("train", config.prompts.sets, folder)
@@ -256,8 +260,36 @@ def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:
         fix = "name a stronger model in `teacher`, or take another builder"
         problems.append(Problem("D011", "error", source, 0, message, fix))
     problems += _price_problems(config, source, models)
+    problems += model_problems(config, source)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(at_lines(problems, source))
+
+
+def at_lines(problems: Sequence[Problem], source: str) -> list[Problem]:
+    """The problems, each at the line of the key that it names first in backticks.
+
+    Args:
+        problems: Problems of a config; those that have a line, or another file, stay.
+        source: The config's file; where it is none, all stay.
+    """
+    try:
+        document = load_yaml(source)
+    except ConfigurationError:
+        return list(problems)
+    return [
+        replace(problem, line=_line_of(problem.message, document))
+        if problem.file == source and not problem.line
+        else problem
+        for problem in problems
+    ]
+
+
+def _line_of(message: str, document: YamlDocument) -> int:
+    for name in re.findall(r"`([\w.]+)`", message):
+        parts = [int(part) - 1 if part.isdigit() else part for part in name.split(".")]
+        if document.resolve(tuple(parts)) == tuple(parts):
+            return document.line(tuple(parts))
+    return 0
 
 
 def _price_problems(config: RunConfig, source: str, models: Sequence[str]) -> list[Problem]:
@@ -266,6 +298,9 @@ def _price_problems(config: RunConfig, source: str, models: Sequence[str]) -> li
     try:
         prices = load_prices(Path(budget.prices) if budget.prices else None)
     except ConfigurationError as error:
+        if not Path(budget.prices or "").exists():
+            message = f"`budget.prices` is {budget.prices!r}, which does not exist"
+            return [Problem("Y001", "error", source, 0, message, "check the path, or remove it")]
         return list(error.problems)
     if budget.max_usd is None:
         return []

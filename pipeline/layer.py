@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..errors import Problem
+from ..files.sentences import nearest
 from ..prompts.lessons import SHIPPED, read_lessons, unknown_themes
 
 
@@ -72,12 +73,14 @@ def missing_data(layers: Sequence[LayerConfig], source: str) -> Iterator[Problem
         source: Where the config came from, for messages.
     """
     fix = f"use {' or '.join(SHIPPED)}, or an existing file or folder"
-    for layer in layers:
+    for number, layer in enumerate(layers, 1):
         shipped = layer.kind == "sft" and layer.data in SHIPPED
         if layer.data is not None and layer.themes and (shipped or Path(layer.data).exists()):
             yield from unknown_themes(layer.data, read_lessons(layer.data)[0], layer.themes)
         if layer.data is None or shipped:
             continue
         if not Path(layer.data).exists():
-            message = f"layer {layer.name!r}: no data at {layer.data!r}"
-            yield Problem("R001", "error", source, 0, message, fix)
+            message = f"`layers.{number}.data` is {layer.data!r}: there is no such data"
+            near = nearest(layer.data, SHIPPED)
+            way = f"did you mean `{near}`? Else {fix}" if near else fix
+            yield Problem("R001", "error", source, 0, message, way)

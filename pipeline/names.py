@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def name_problems(config: RunConfig, source: str) -> list[Problem]:
-    """An R006 for every name that does not exist, with the nearest one that does.
+    """A problem for every name that does not exist, with the nearest one that does.
 
     Names of archetypes are left alone where the archetypes themselves cannot be read:
     loading them says why.
@@ -35,7 +35,13 @@ def name_problems(config: RunConfig, source: str) -> list[Problem]:
             if name not in known:
                 message = f"`{field}` names the {kind} `{name}`, which does not exist here"
                 fix = suggestion(name, known)
-                found.append(Problem("R006", "error", source, 0, message, fix))
+                code = "A010" if kind == "failure mode" else "R006"
+                found.append(Problem(code, "error", source, 0, message, fix))
+    library = config.archetypes.library
+    twice = [name for number, name in enumerate(library) if name in library[:number]]
+    if twice:
+        message = f"`archetypes.library` names `{twice[0]}` twice"
+        found.append(Problem("A024", "error", source, 0, message, "name it once"))
     return found
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final, cast, get_args
 
 from ..errors import Problem
+from ..files.lines import json_fault
 from ..files.validation import suggestion
+from ..files.yaml_document import is_placeholder
 from ..llm.message import Message, Speaker
 
 MAX_MESSAGE: Final = 20_000
@@ -38,6 +40,10 @@ class Row:
         self.problems.append(Problem(code, "error", self.file, self.line, message, fix))
 
 
+_TURNS = "write a list of turns, each with a role and its content."
+_LIST = "put it in brackets: a [ before it and a ] behind it."
+
+
 class _DuplicateKeyError(ValueError):
     """A JSON object holds the same key twice, so one value would be lost."""
 
@@ -59,13 +65,13 @@ def decode(text: str, row: Row) -> dict[str, object] | None:
         row.report("P002", f"key {error.args[0]!r} appears twice.", "keep one of them.")
         return None
     except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        row.report("P002", f"not valid JSON: {reason}.", "write one JSON object per line.")
+        reason, fix = json_fault(text, error)
+        row.report("P002", f"not valid JSON: {reason}.", f"{fix}.")
         return None
     if not isinstance(value, dict):
         row.report(
             "P002",
-            f"expected a JSON object, got {type(value).__name__}.",
+            f"expected a JSON object, got {_shown(value)}.",
             "write one JSON object per line.",
         )
         return None
@@ -90,6 +96,8 @@ def _shown(value: object) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return f"an object of {len(value)} keys"
+    if value is None or isinstance(value, bool):
+        return {None: "nothing (null)", True: "true", False: "false"}[value]
     return f"{value!r:.60}"
 
 
@@ -97,7 +105,10 @@ def read_text(data: dict[str, object], key: str, row: Row) -> str:
     """The value under `key` if it is text; "" and a problem if it is anything else."""
     value = data.get(key, "")
     if not isinstance(value, str):
-        row.report("P005", f"{key!r} must be text, got {_shown(value)}.")
+        row.report("P005", f"{key!r} must be text, got {_shown(value)}.", "write a text in quotes.")
+        return ""
+    if is_placeholder(value):
+        row.report("P014", f"{key!r} is still to be written: {value!r:.60}.", "write it.")
         return ""
     if key in data and not value.strip():
         row.report("P005", f"{key!r} is empty.", "fill it in.")
@@ -155,7 +166,7 @@ def read_messages(data: dict[str, object], row: Row) -> tuple[Message, ...]:
     value = data.get("messages")
     if not isinstance(value, list) or not value:
         if "messages" in data:
-            row.report("P005", f"'messages' must be a non-empty list, got {_shown(value)}.")
+            row.report("P005", f"'messages' must be a non-empty list, got {_shown(value)}.", _TURNS)
         return ()
     found = [_message(item, row) for item in value]
     messages = tuple(message for message in found if message is not None)
@@ -179,7 +190,7 @@ def read_cues(data: dict[str, object], known: Collection[str], row: Row) -> tupl
     """The cue ids of a row, each known and listed once."""
     value = data.get("cues", [])
     if not isinstance(value, list) or not all(isinstance(cue, str) for cue in value):
-        row.report("P005", f"'cues' must be a list of texts, got {_shown(value)}.")
+        row.report("P005", f"'cues' must be a list of texts, got {_shown(value)}.", _LIST)
         return ()
     for cue in value:
         if cue not in known:

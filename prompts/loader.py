@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast, get_args
@@ -109,6 +109,25 @@ def unknown_sets(
     return problems
 
 
+def _other_half(
+    row: Located, other: Located, first: Mapping[str, Located]
+) -> tuple[str, str] | None:
+    """Message and fix where a row names itself or the half of another pair.
+
+    None where the fault is the other row's, which is said there.
+    """
+    mine = row.prompt
+    halves = [r.prompt.id for r in first.values() if r.prompt.twin == mine.id and r is not row]
+    if other is row:
+        fix = f"write {halves[0]!r}." if halves else "name its other half."
+        return f"{mine.id!r} names itself as its twin.", fix
+    third = first.get(other.prompt.twin)
+    if third is not None and third.prompt.twin != other.prompt.id and third is not row:
+        return None
+    fix = f"did you mean {halves[0]!r}?" if halves else "make both name each other."
+    return f"{mine.id!r} names {mine.twin!r} as its twin, which has another.", fix
+
+
 def _check_twins(rows: Sequence[Located], broken: Collection[str]) -> list[Problem]:
     """Ids are unique, and each row's twin exists, points back and is its other half.
 
@@ -133,11 +152,13 @@ def _check_twins(rows: Sequence[Located], broken: Collection[str]) -> list[Probl
         if other is None:
             near = difflib.get_close_matches(prompt.twin, set(first) - {prompt.id}, n=1)
             message = f"the twin {prompt.twin!r} of {prompt.id!r} does not exist."
-            fix = f"did you mean {near[0]!r}?" if near else "write the other half, too."
+            same = near and prompt.twin.rsplit("-", 1)[0] == near[0].rsplit("-", 1)[0]
+            fix = f"did you mean {near[0]!r}?" if same else "write the other half, too."
             report(row, "P008", message, fix)
-        elif other.prompt.twin != prompt.id:
-            message = f"the twin {prompt.twin!r} of {prompt.id!r} names another twin."
-            report(row, "P008", message, "make both name each other.")
+        elif other is row or other.prompt.twin != prompt.id:
+            found = _other_half(row, other, first)
+            if found is not None:
+                report(row, "P008", *found)
         elif other.prompt.role == prompt.role:
             message = f"{prompt.id!r} and its twin are both {prompt.role!r}."
             report(row, "P008", message, "make one of them at_risk and the other twin.")
@@ -170,12 +191,18 @@ def read_split(
     modes: Collection[str] = load_failure_modes()
     for path in _files(folder or SETS, split, sets, problems):
         name = shown(path)
-        for number, text in numbered(read_utf8(path, problems)):
+        content = read_utf8(path, problems)
+        if not content.strip() and not any(problem.file == name for problem in problems):
+            fix = "write pairs of prompts into it, or remove the file."
+            problems.append(
+                Problem("P012", "error", name, 0, "the file is empty: no prompts.", fix)
+            )
+        for number, text in numbered(content):
             row = Row(name, number)
             prompt = parse_row(text, row, split, cues=cues, failure_modes=modes)
             problems += row.problems
             if prompt is None:
-                broken.update(_ID.findall(text))
+                broken.update(_ID.findall(text.replace("'", '"')))
             else:
                 rows.append(Located(prompt, row.file, number))
     return rows, problems + _check_twins(rows, broken)

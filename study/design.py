@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from pydantic import ValidationError
 
 from ..errors import ConfigurationError, Problem
 from ..files.validation import validation_problems
-from ..files.yaml_document import YamlDocument
+from ..files.yaml_document import Location, YamlDocument
+from ..files.yaml_file import load_yaml
 from ..pipeline.config import RunConfig, load_config
 from ..pipeline.names import name_problems
 from .arms.arm import Arm, apply_overrides
@@ -118,13 +120,22 @@ def _base_config(spec: StudySpec, path: Path) -> dict[str, Any]:
     """The base config with the study's own overrides, every default written out."""
     if isinstance(spec.base, str):
         file = path.parent / spec.base
+        if not file.exists() and not Path(spec.base).exists():
+            line = load_yaml(path).line(("base",))
+            message = f"`base` is {spec.base!r}, and there is no such file"
+            fix = "check the path: it counts from the study's folder"
+            raise ConfigurationError.one("R001", path, message, fix, line=line)
         data = load_config(file if file.exists() else spec.base).model_dump(mode="json")
     else:
         data = {"name": "base", **spec.base}
     if spec.suites is not None:
         data = apply_overrides(data, {"evaluation.sets": list(spec.suites)})
     data = apply_overrides(data, {**spec.set, "runs": spec.runs})
-    document = YamlDocument(path, {}, {(): 1}, {}, "")
+    lines = load_yaml(path).lines if path.is_file() else {}
+    places: dict[Location, int] = {
+        (*key.split("."),): lines.get(("set", key), 1) for key in spec.set
+    }
+    document = YamlDocument(path, {}, {(): 1, **_nested(places)}, {}, "")
     try:
         base = RunConfig.model_validate(data).model_dump(mode="json")
     except ValidationError as error:
@@ -133,6 +144,11 @@ def _base_config(spec: StudySpec, path: Path) -> dict[str, Any]:
         # One probe for all arms, whatever archetypes they leave out.
         base["evaluation"]["failure_modes"] = guarded_modes(base)
     return base
+
+
+def _nested(places: Mapping[Location, int]) -> dict[Location, int]:
+    """The places with those around them, so that a key below is found by its path."""
+    return {at[:end]: line for at, line in places.items() for end in range(1, len(at) + 1)}
 
 
 def _worked_out(
@@ -161,6 +177,7 @@ def _configs(
     problems: list[Problem] = []
     for arm in arms:
         line = document.line(("arms", arm.name))
+        written = spec.arms.get(arm.name) or {}
         place = YamlDocument(document.path, {}, {(): line}, {}, "")
         try:
             data = apply_overrides(base, arm.overrides)
@@ -170,13 +187,27 @@ def _configs(
                 problems.append(replace(found, line=line, message=message))
         except KeyError as error:
             message = f"arm `{arm.name}`: `{error.args[0]}` goes through a value"
-            fix = "set the whole section, or a field that exists"
-            problems.append(Problem("U003", "error", str(document.path), line, message, fix))
+            gone = str(error.args[0])
+            fix = f"set the whole section `{gone.split('.')[0]}`, or a field that exists"
+            at = document.line(("arms", arm.name, gone))
+            problems.append(Problem("U003", "error", str(document.path), at, message, fix))
         except ValidationError as error:
             for found in validation_problems(error, place, RunConfig):
                 message = f"arm `{arm.name}`: {found.message}"
-                problems.append(Problem(found.code, "error", found.file, line, message, found.fix))
+                way = found.fix
+                named = re.findall(r"`([\w.-]+)`", found.message)
+                key = next((key for key in written if any(_ends(key, n) for n in named)), None)
+                at = document.line(("arms", arm.name, key)) if key else line
+                if key is not None and "." not in key and "it belongs to" in way:
+                    home = re.findall(r"`(\w+)`", way)[-1]
+                    way = f"write it with its section: `{home}.{key}:`"
+                problems.append(Problem(found.code, "error", found.file, at, message, way))
     return configs, problems
+
+
+def _ends(key: str, name: str) -> bool:
+    """Whether a dotted key of an arm is, begins or ends with a name."""
+    return key == name or name in key.split(".")
 
 
 def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:

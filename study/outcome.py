@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import PydanticCustomError
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..evaluation.measure import HARM, Measure, RunName
@@ -56,8 +57,15 @@ def read_outcome(value: Any) -> Any:
     parts = value.split("/")
     if len(parts) > 3 or parts[0] not in get_args(OutcomeName):
         known = ", ".join(get_args(OutcomeName))
-        raise ValueError(
-            f"no outcome {value!r}; write measure/failure_mode/role with one of {known}"
+        raise PydanticCustomError(
+            "unknown_word",
+            f"no outcome {value!r}; write measure/failure_mode/role with one of {known}",
+        )
+    if len(parts) == 3 and parts[1] in ("at_risk", "twin"):
+        raise PydanticCustomError(
+            "unknown_word",
+            f"the parts of {value!r} stand in another order; write measure/failure_mode/role: "
+            f"{parts[0]}/{parts[2]}/{parts[1]}",
         )
     fields = ("measure", "failure_mode", "role")
     return dict(zip(fields, parts, strict=False))

@@ -166,7 +166,10 @@ class StudySpec(BaseModel):
     @classmethod
     def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError(f"seeds are different whole numbers from 0 on, got {list(seeds)}")
+            got = ", ".join(map(str, seeds)) or "none"
+            raise ValueError(
+                f"seeds are {got}; give different whole numbers from 0 on, each once: [0, 1, 2]"
+            )
         return seeds
 
 

@@ -79,7 +79,12 @@ def file_objections(readings: Sequence[Reading]) -> list[Problem]:
             *_openings(archetype),
             *references(archetype),
         ]
-        if reading.path.stem != archetype.id:
+        shipped = (LIBRARY / f"{archetype.id}.yaml").exists()
+        if shipped and reading.path.stem != archetype.id:
+            message = f"`{archetype.id}` is the id of an archetype of the library"
+            fix = f"choose another id of its own, such as {reading.path.stem}"
+            findings.append(("A028", "error", ("id",), message, fix))
+        elif reading.path.stem != archetype.id:
             fix = f"name it {archetype.id}.yaml"
             findings.append(("L010", "warning", ("id",), "file and id differ", fix))
         problems += [
@@ -134,7 +139,7 @@ def _exemplars(archetype: Archetype) -> Iterator[Finding]:
             got = count[(entry.mode, role)]
             if got < MIN_EXEMPLARS:
                 message = f"{got} exemplar(s) for {entry.mode}, {role}; {MIN_EXEMPLARS} are wanted"
-                fix = "without them a critic cannot be measured here"
+                fix = f"write {MIN_EXEMPLARS - got} more: a critic cannot be measured here without"
                 yield "L006", "warning", ("ai_failure_modes", number), message, fix
 
 
@@ -144,7 +149,8 @@ def _labels(archetype: Archetype) -> Iterator[Finding]:
         severity: Severity = "error" if len(found) == 2 else "warning"
         for side, what in found:
             message = f"the {side} answer of this {item.failure_mode} exemplar ({item.role}) {what}"
-            fix = "swap good and failing, correct the role, or reword the answer"
+            other = "twin" if item.role == "at_risk" else "at_risk"
+            fix = f"swap good and failing, set the role to {other}, or reword the answer"
             yield "L016", severity, ("exemplars", index, side), message, fix
 
 

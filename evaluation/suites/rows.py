@@ -13,7 +13,7 @@ from typing import Any
 
 from ...errors import ConfigurationError, Problem
 from ...files.lines import json_lines
-from ...files.validation import suggestion
+from ...files.sentences import shown, suggestion
 from .suite import Suite
 
 MAX_BYTES = 200_000_000
@@ -199,7 +199,7 @@ def kept(table: Table, suite: Suite) -> list[Row]:
         if all(row.values.get(column) == value for column, value in table.where.items())
     ]
     if not rows:
-        wanted = ", ".join(f"{column}={value!r}" for column, value in table.where.items())
+        wanted = ", ".join(f"{column}: {shown(value)}" for column, value in table.where.items())
         message = f"none of its {len(table.rows)} rows has {wanted}"
         raise _error("E023", suite.name, message, "check `where` against the file")
     return rows

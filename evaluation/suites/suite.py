@@ -127,7 +127,7 @@ class Suite(BaseModel):
     def _plain_name(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} is no suite name: lower-case letters, digits, '.', '_' and '-'"
+                f"{name!r} is no suite name: use lower-case letters, digits, '.', '_' and '-'"
             )
         return name
 
@@ -135,20 +135,24 @@ class Suite(BaseModel):
     @classmethod
     def _said(cls, text: str) -> str:
         if not text.strip():
-            raise ValueError("must say something")
+            raise ValueError("is empty: write it (a licence by its SPDX id, such as Apache-2.0)")
         return text
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.kind == "answers" and self.role is None and self.own is None:
-            raise ValueError("`role` is needed for kind `answers`: at_risk, twin or neutral")
+            raise ValueError("`role` is needed for kind `answers`: write at_risk, twin or neutral")
         if not (self.files or self.hub or self.package or self.own):
-            raise ValueError("nothing says where its rows are: give `files`, `hub` or `package`")
+            raise ValueError(
+                "nothing says where its rows are: no `files`; give `files`, `hub` or `package`"
+            )
         if self.question.count("$prompt") != 1:
-            raise ValueError("`question` needs `$prompt` exactly once")
+            raise ValueError("`question` holds `$prompt` not exactly once: write `$prompt` into it")
         if self.id_pattern:
             try:
                 re.compile(self.id_pattern)
             except re.error as error:
-                raise ValueError(f"`id_pattern` is no regular expression: {error}") from None
+                message = f"`id_pattern` cannot be read: {error.msg} in `{self.id_pattern}`"
+                fix = "set its brackets in pairs: each `[` needs a `]`"
+                raise ValueError(f"{message}; {fix}") from None
         return self

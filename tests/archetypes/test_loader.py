@@ -56,11 +56,10 @@ def test_one_file_may_name_shipped_counterweights(library: Path, tmp_path: Path)
 
 def test_unknown_key_has_a_suggestion(library: Path) -> None:
     line = edit(library / "sage.yaml", "evidence_level: strong", "evidence_levle: strong")
-    first, second = sorted(problems_of(library), key=lambda problem: problem.code)
+    first = the_problem(library)  # that `evidence_level` is missing follows from it
     assert (first.code, first.line) == ("A001", line)
     assert first.fix == "did you mean `evidence_level`?"
     assert first.file == str(library / "sage.yaml")
-    assert second.code == "A002"
 
 
 def test_unknown_nested_key_is_found_among_its_own_neighbours(library: Path) -> None:
@@ -113,7 +112,7 @@ def test_duplicate_principle_id(library: Path) -> None:
         ("sage", "system: epistemic_vigilance", "system: epistemic", "A005", "epistemic_v"),
         ("sage", "name: Sage", "name: no", "A003", 'put it in quotes: "no"'),
         ("sage", "name: Sage", "name:", "A003", "write its text"),
-        ("sage", "version: 1", "version: one", "A006", "'one'"),
+        ("sage", "version: 1", "version: one", "A006", "number 1"),
         ("ally", "Nobody could do this better than you.", "Nobody ...", "A015", "remove"),
         ("ally", "      - Good, then let us do it. ...", "      - Good.", "A015", "end it"),
     ],
@@ -157,7 +156,6 @@ def test_several_errors_in_several_files_at_once(library: Path) -> None:
     problems = problems_of(library)
     assert {(Path(p.file).stem, p.code) for p in problems} == {
         ("ally", "A001"),
-        ("ally", "A002"),
         ("guardian", "A016"),
         ("sage", "Y006"),
         ("explorer", "Y003"),

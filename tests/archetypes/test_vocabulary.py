@@ -92,7 +92,7 @@ def test_works_beside_an_archetype_may_be_cited(tmp_path: Path) -> None:
         ("kidd2015: {status: V, cite: 'Kidd & Hayden (2015). Curiosity.'}\n", 1, "shipped"),
         ("a: {status: V, cite: 'A. (2000). T.'}\nb: {status: V, cites: 'B. (2001)'}\n", 2, "cites"),
         ("a: {status: V, cite: 'A. (2000). T.', contests: [kiddd2015]}\n", 1, "kiddd2015"),
-        ("a: [\n", 2, "YAML"),
+        ("a: [\n", 1, "not closed"),
     ],
 )
 def test_faults_of_works_beside_an_archetype(

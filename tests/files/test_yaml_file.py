@@ -74,9 +74,9 @@ def test_plain_values(write: Write, text: str, value: object) -> None:
         ("a: 1\n---\nb: 2\n", "Y010", 2, "second document"),
         ("a: 1\non: 2\n", "Y011", 2, "`on`"),
         ("a: 1\n? [x, y]\n: 2\n", "Y011", 2, "key must be text"),
-        ("a: 1\nb: [1, 2\nc: 3\n", "Y005", 3, "not valid YAML"),
-        ("a: 1\nb: it says: no\n", "Y005", 2, "not valid YAML"),
-        ("a: 1\nb: \x07\n", "Y005", 2, "not valid YAML"),
+        ("a: 1\nb: [1, 2\nc: 3\n", "Y020", 2, "not closed"),
+        ("a: 1\nb: it says: no\n", "Y005", 2, "`: `"),
+        ("a: 1\nb: \x07\n", "Y005", 2, "does not allow"),
     ],
 )
 def test_refuses_with_line_and_fix(

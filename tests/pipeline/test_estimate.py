@@ -46,7 +46,7 @@ def test_the_real_calls_lie_between_low_and_high(tmp_path: Path) -> None:
 def test_more_tries_and_longer_answers_raise_the_high_end_only_where_they_count(
     tmp_path: Path,
 ) -> None:
-    plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
+    plain = tiny_run_config(tmp_path, tmp_path)
     pairs = plain.pairs.model_dump()
     first = estimate(Resolved(with_changes(plain, pairs={**pairs, "tries": 1})))
     again = estimate(Resolved(with_changes(plain, pairs={**pairs, "tries": 3})))
@@ -60,7 +60,7 @@ def test_more_tries_and_longer_answers_raise_the_high_end_only_where_they_count(
 
 
 def test_twice_the_prompts_are_about_twice_the_calls(tmp_path: Path) -> None:
-    plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
+    plain = tiny_run_config(tmp_path, tmp_path)
     double = with_changes(plain, prompts={"sets": ["harm"], "limit": 16})
     ratio = (
         calls(estimate(Resolved(double)))["pairs"][0] / calls(estimate(Resolved(plain)))["pairs"][0]
@@ -71,7 +71,7 @@ def test_twice_the_prompts_are_about_twice_the_calls(tmp_path: Path) -> None:
 def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text('openai:judge: {in: 1000, out: 0, as_of: "2026-11"}\n')
-    plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
+    plain = tiny_run_config(tmp_path, tmp_path)
     config = with_changes(plain, critic="openai:judge", budget={"prices": str(own)})
     found = estimate(Resolved(config))
     judge = [row for row in found.rows if row.model == "openai:judge"]
@@ -97,7 +97,7 @@ def dry_run(tmp_path: Path, config: RunConfig) -> str:
 
 
 def test_what_is_not_known_is_said(tmp_path: Path) -> None:
-    plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
+    plain = tiny_run_config(tmp_path, tmp_path)
     out = dry_run(tmp_path, with_changes(plain, critic="openai:nobody-knows"))
     assert "unknown price" in out
     assert "The price of openai:nobody-knows is not known" in out
@@ -110,7 +110,7 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_will_not_do_is_said(tmp_path: Path) -> None:
-    plain = tiny_run_config(tmp_path, tmp_path / "never-loaded")
+    plain = tiny_run_config(tmp_path, tmp_path)
     found = estimate(Resolved(plain))
     between = (found.low.calls + found.high.calls) // 2
     assert "max_calls" not in dry_run(

@@ -1,0 +1,134 @@
+"""What a config's model names come to before anything is called: unknown, untrainable, silent."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from ..errors import ConfigurationError, ModelNotFoundError, Problem
+from ..llm.chat.settings import ChatSettings
+from ..llm.chat.spec import ChatSpec, parse_chat_spec
+from ..llm.local.embedded import EMBEDDED
+
+if TYPE_CHECKING:
+    from .config import RunConfig
+
+FIELDS: Final = ("model", "critic", "comparator", "teacher")
+"""Fields of a config that name a model; the first is trained."""
+
+_SOLD_AS: Final = (
+    (r"(gpt-?\d|chatgpt|o[1-9](-|$))", "openai"),
+    (r"claude", "anthropic"),
+    (r"gemini", "google_genai"),
+    (r"(mistral|ministral|codestral)-(large|medium|small|latest|\d)", "mistralai"),
+    (r"command-(r|a)", "cohere"),
+    (r"grok", "xai"),
+    (r"deepseek-(chat|reasoner)", "deepseek"),
+)
+"""How a chat model's name begins -> its provider."""
+
+_TRAINED: Final = f"a local model, such as {EMBEDDED}, a folder or a hub id"
+
+
+def model_problems(config: RunConfig, source: str) -> list[Problem]:
+    """Names that cannot work, each with the way out; nothing is loaded or asked.
+
+    Args:
+        config: The config.
+        source: Where it came from, for messages.
+    """
+    named = [(field, getattr(config, field)) for field in FIELDS]
+    return [
+        Problem(code, "error", source, 0, message, fix)
+        for field, name in named
+        if name is not None
+        for code, message, fix in _wrong(field, name)
+    ]
+
+
+def unreachable(config: RunConfig, source: str, *, seconds: float = 1.0) -> list[Problem]:
+    """Keys that are not set and servers that do not answer: warnings, since both can follow.
+
+    Args:
+        config: The config; its names are right.
+        source: Where it came from, for messages.
+        seconds: How long a server may take to accept a connection.
+    """
+    problems = []
+    for field in FIELDS:
+        name = getattr(config, field)
+        spec = parse_chat_spec(name) if name else None
+        if name and spec is not None:
+            for code, message, fix in _silent(spec, config.chat, seconds):
+                text = f"`{field}` is {name}: {message}"
+                problems.append(Problem(code, "warning", source, 0, text, fix))
+    return problems
+
+
+def _wrong(field: str, name: str) -> Iterator[tuple[str, str, str]]:
+    got = f"`{field}` is '{name}'"
+    plain = name.strip()
+    server = re.fullmatch(r"([a-z_]+):([^@\s]+)@(?!https?://)(\S+)", plain)
+    if server:
+        fix = f"write {server[1]}:{server[2]}@http://{server[3]}"
+        yield "M001", f"{got}, whose address does not begin with http:// or https://", fix
+        return
+    try:
+        spec = parse_chat_spec(plain)
+    except ConfigurationError as error:
+        yield from ((p.code, f"{got}: {p.message}", p.fix) for p in error.problems)
+        return
+    sold = next((by for start, by in _SOLD_AS if re.match(start, plain.lower())), None)
+    unsold = sold is not None and "/" not in plain and not Path(plain).exists()
+    if field == "model" and (spec is not None or unsold):
+        code = "R010" if spec is None else "R011"
+        called = plain if spec is not None else f"{sold}:{plain}"
+        message = f"{got}, a chat model: its weights are not here, so it cannot be trained"
+        fix = f"name {_TRAINED} as `model`; {called} can be the `critic` or the `teacher`"
+        yield code, message, fix
+    elif spec is None and unsold:
+        yield "R010", f"{got}, a chat model without its provider", f"write {sold}:{plain}"
+    elif spec is None:
+        yield from _local(got, plain)
+
+
+def _local(got: str, name: str) -> Iterator[tuple[str, str, str]]:
+    if "$" in name:
+        yield (
+            "T011",
+            f"{got}, but variables are not filled in here",
+            f"write the path, or {_TRAINED}",
+        )
+    elif name.startswith((".", "/", "~")) and not Path(name).expanduser().exists():
+        yield "T011", f"{got}, and there is no such folder", "check the path of the folder"
+    elif "/" not in name and name != EMBEDDED and not Path(name).exists():
+        near = difflib.get_close_matches(name.lower(), [EMBEDDED, "scripted"], n=1, cutoff=0.75)
+        if near and name != near[0]:
+            yield "T011", f"{got}, which is no model's name", f"did you mean `{near[0]}`?"
+
+
+def _silent(
+    spec: ChatSpec, settings: ChatSettings, seconds: float
+) -> Iterator[tuple[str, str, str]]:
+    from ..llm.chat.clients import check_available
+
+    try:
+        check_available(spec, settings)
+    except ConfigurationError as error:
+        yield from ((p.code, p.message, p.fix) for p in error.problems)
+    except ModelNotFoundError as error:
+        yield "T011", str(error), "install it"
+    if not spec.own_server:
+        return
+    address = urlsplit(spec.base_url)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=seconds).close()
+    except OSError:
+        message = f"nothing listens at {address.hostname}:{port}"
+        yield "M003", message, "start the server there, or correct the address"
