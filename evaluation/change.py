@@ -95,7 +95,11 @@ class Measured(Protocol):
 
 
 def changes(
-    before: Measured, after: Measured, *, targets: Collection[str] = (HARM,)
+    before: Measured,
+    after: Measured,
+    *,
+    targets: Collection[str] = (HARM,),
+    declared: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """Every measure that two models share, Holm-adjusted per family.
 
@@ -109,6 +113,8 @@ def changes(
         after: The model compared with it.
         targets: Failure modes and suites the training aimed at; what moves elsewhere
             is bleed.
+        declared: Failure modes that the run's archetypes declare: changes of checked modes
+            are adjusted over these, and over the others apart. () sets none apart.
     """
     found = [
         replace(change, aimed=_is_aimed(measure, targets))
@@ -117,10 +123,17 @@ def changes(
         and (change := compare(measure, before.units(measure), after.units(measure))) is not None
     ]
     adjusted: dict[int, float] = {}
-    for family in {change.measure.family for change in found}:
-        rows = [index for index, change in enumerate(found) if change.measure.family == family]
+    families = [_tested_with(change.measure, declared) for change in found]
+    for family in set(families):
+        rows = [index for index, its in enumerate(families) if its == family]
         adjusted.update(zip(rows, holm([found[index].difference.p for index in rows]), strict=True))
     return tuple(replace(change, p_holm=adjusted[index]) for index, change in enumerate(found))
+
+
+def _tested_with(measure: Measure, declared: Collection[str]) -> tuple[str, bool]:
+    """The family of a measure; failure modes that nothing aims at are a family apart."""
+    apart = measure.family in ("failure mode", "preference") and bool(declared)
+    return measure.family, apart and measure.failure_mode not in declared
 
 
 def compare(
@@ -147,7 +160,7 @@ def compare(
 def _difference(
     measure: Measure, old: Sequence[float], new: Sequence[float], groups: Sequence[str]
 ) -> Difference:
-    if len(set(groups)) < len(groups):
+    if 1 < len(set(groups)) < len(groups):
         return paired_bootstrap(old, new, groups=groups)
     if measure.is_rate:
         return paired_difference([x == 1.0 for x in old], [x == 1.0 for x in new])

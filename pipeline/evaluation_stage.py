@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..evaluation.result import Evaluation
 from ..files.write import hash_path, write_atomically
 from ..llm.cached import CachedModel
 from .inputs import (
+    declared_modes,
+    evaluation_checks,
     evaluation_prompts,
     hash_data,
     hash_labelled,
@@ -37,6 +39,12 @@ class EvaluationStage(Stage):
         folder = Path(__file__).parents[1] / "evaluation"
         resolved = context.resolved
         weights = {} if resolved.untrained else round_weights(resolved, context.run.path)
+        checks = evaluation_checks(resolved)
+        if checks:  # Runs on prompts without checks keep their key.
+            written = {name: asdict(check) for name, check in sorted(checks.items())}
+            of_checks = {"checks": hash_data([written, sorted(declared_modes(resolved))])}
+        else:
+            of_checks = {}
         before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
         return {
             **before,
@@ -47,6 +55,7 @@ class EvaluationStage(Stage):
             "exemplars": hash_labelled(probe_pairs(resolved)),
             "judge": hash_path(folder / "judges" / "judge_weights.json"),
             "text": hash_path(folder / "held_out_text.txt"),
+            **of_checks,
         }
 
     def execute(self, context: Context) -> str:
@@ -87,5 +96,7 @@ def _measured(
         exemplars=probe_pairs(resolved),
         max_tokens=resolved.evaluation.max_tokens,
         system=system,
+        checks=evaluation_checks(resolved),
+        declared=declared_modes(resolved),
         on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
     )
