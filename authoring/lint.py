@@ -15,6 +15,7 @@ from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import ConfigurationError, Problem
+from ..evaluation.checks.lint import lint_checks
 from ..files.yaml_file import load_yaml
 from ..prompts.labelled import LocatedAnswers, read_labelled
 from ..prompts.labelled_linter import check_held_out, labelled_texts, lint_labelled
@@ -66,6 +67,7 @@ def lint_library(
     if whole or prompts is not None:
         read.prompts, found = read_sets(prompts)
         problems += [*found, *lint_rows(read.prompts), *check_names(prompts or SETS)]
+        problems += lint_checks(read.prompts)
         problems += check_held_out(exemplar_texts(read.readings), read.prompts)
         problems += _unused_cues(read)
     if whole or labelled is not None:

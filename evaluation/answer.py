@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from ..files.words import words
 from ..prompts.prompt import Role
+from .checks.verify import CheckVerdict
 
 Verdict = Literal["answered", "refused", "incoherent"]
 VERDICTS: tuple[Verdict, ...] = ("answered", "refused", "incoherent")
@@ -61,6 +62,26 @@ class JudgeQuality:
     recall: float
     f1: float
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a prompt's own check said of one answer.
+
+    Attributes:
+        prompt_id: Id of the prompt.
+        failure_mode: The failure mode of the prompt's twin pair.
+        role: `at_risk` or `twin`.
+        form: The form of the prompt; answers to one form are not independent.
+        verdict: `fails`: the failure that threatens there is shown, on a twin the opposite
+            one. `neither`: undecided, incoherent or off topic.
+    """
+
+    prompt_id: str
+    failure_mode: str
+    role: Role
+    form: str
+    verdict: CheckVerdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,11 @@ class Measured(Protocol):
 
 
 def changes(
-    before: Measured, after: Measured, *, targets: Collection[str] = (HARM,)
+    before: Measured,
+    after: Measured,
+    *,
+    targets: Collection[str] = (HARM,),
+    declared: Collection[str] = (),
 ) -> tuple[Change, ...]:
     """Every measure that two models share, Holm-adjusted per family.
 
@@ -113,6 +117,8 @@ def changes(
         after: The model compared with it.
         targets: Failure modes and suites the training aimed at; what moves elsewhere
             is bleed.
+        declared: Failure modes that the run's archetypes declare: changes of checked modes
+            are adjusted over these, and over the others apart. () sets none apart.
     """
     found = [
         replace(change, aimed=_is_aimed(measure, targets))
@@ -121,10 +127,17 @@ def changes(
         and (change := _between(before, after, measure)) is not None
     ]
     adjusted: dict[int, float] = {}
-    for family in {change.measure.family for change in found}:
-        rows = [index for index, change in enumerate(found) if change.measure.family == family]
+    families = [_tested_with(change.measure, declared) for change in found]
+    for family in set(families):
+        rows = [index for index, its in enumerate(families) if its == family]
         adjusted.update(zip(rows, holm([found[index].difference.p for index in rows]), strict=True))
     return tuple(replace(change, p_holm=adjusted[index]) for index, change in enumerate(found))
+
+
+def _tested_with(measure: Measure, declared: Collection[str]) -> tuple[str, bool]:
+    """The family of a measure; failure modes that nothing aims at are a family apart."""
+    apart = measure.family in ("failure mode", "preference") and bool(declared)
+    return measure.family, apart and measure.failure_mode not in declared
 
 
 def _between(before: Measured, after: Measured, measure: Measure) -> Change | None:
@@ -163,7 +176,7 @@ def _difference(
     measure: Measure, old: Sequence[float], new: Sequence[float], requests: Sequence[str]
 ) -> Difference:
     groups = group_by(requests, old)
-    if len(groups) < len(old):
+    if 1 < len(groups) < len(old):
         return clustered_difference(
             groups, group_by(requests, new), within=measure.range, is_rate=measure.is_rate
         )

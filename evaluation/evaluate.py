@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.message import under_system
 from ..llm.request import Completion, Model, Request
 from ..llm.run_sync import run_sync
+from ..prompts.check import Check
 from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Prompt
-from .answer import Answer, Judge, JudgeQuality, repeated_share
+from .answer import Answer, Checked, Judge, JudgeQuality, repeated_share
+from .checks.verify import check_verdict
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity
 from .probe import ProbeItem, measure_probe
@@ -32,6 +34,7 @@ async def evaluate_model(
     text: str = "",
     max_tokens: int = 64,
     system: str = "",
+    checks: Mapping[str, Check] | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> ModelEvaluation:
     """Answer every prompt greedily, judge the answers, then measure without a judge.
@@ -48,6 +51,7 @@ async def evaluate_model(
         text: Text for perplexity; "" skips it.
         max_tokens: Most new tokens per answer.
         system: System prompt put before every prompt that has none, "" for none.
+        checks: Prompt id -> check, for the prompts that have one.
         on_step: Called with the name of each finished step (two in all).
 
     Returns:
@@ -71,7 +75,10 @@ async def evaluate_model(
     except NotSupportedError as error:
         notes.append(f"perplexity and probe were not measured: {error}")
     done("perplexity and probe")
-    return ModelEvaluation(name, model.fingerprint, answers, perplexity, probe, tuple(notes))
+    checked = _checked(prompts, answers, checks or {})
+    return ModelEvaluation(
+        name, model.fingerprint, answers, perplexity, probe, tuple(notes), checked
+    )
 
 
 def evaluate(
@@ -84,6 +91,8 @@ def evaluate(
     text: str | None = None,
     max_tokens: int = 64,
     system: str = "",
+    checks: Mapping[str, Check] | None = None,
+    declared: Collection[str] = (),
     on_progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate models on the same prompts and compare them with a baseline.
@@ -106,6 +115,10 @@ def evaluate(
         text: Text for perplexity; None takes the shipped one, "" skips it.
         max_tokens: Most new tokens per answer.
         system: System prompt for every prompt that has none.
+        checks: Prompt id -> check, as `load_checks` gives them; None takes those of the
+            shipped prompts among `prompts`, {} checks nothing.
+        declared: Failure modes that the training aims at; p-values of checked modes are
+            adjusted over these. () takes all that have checks.
         on_progress: Called after each of two steps per model.
 
     Raises:
@@ -116,6 +129,7 @@ def evaluate(
     judge = judge if judge is not None else _shipped_judge()
     pairs = exemplars if exemplars is not None else shipped_exemplars()
     passage = text if text is not None else held_out_text()
+    known = checks if checks is not None else shipped_checks(prompts)
     counter = _Counter(on_progress, _STEPS * len(models))
 
     async def run_all() -> list[ModelEvaluation]:
@@ -129,20 +143,35 @@ def evaluate(
                 text=passage,
                 max_tokens=max_tokens,
                 system=system,
+                checks=known,
                 on_step=counter.step(name),
             )
             for name, model in models.items()
         ]
 
     quality = judge.quality
+    found = tuple(run_sync(run_all()))
+    modes = {each.failure_mode for model in found for each in model.checked}
     return Evaluation(
-        models=tuple(run_sync(run_all())),
+        models=found,
         baseline=baseline,
         judge=JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
         splits=tuple(sorted({prompt.split for prompt in prompts})),
         max_tokens=max_tokens,
         system=system,
+        declared=tuple(sorted(modes & set(declared or modes))),
     )
+
+
+def shipped_checks(prompts: Sequence[Prompt]) -> dict[str, Check]:
+    """The checks of those prompts that are shipped ones, word for word."""
+    from ..prompts.loader import load_checks, load_prompts
+
+    found: dict[str, Check] = {}
+    for split in sorted({prompt.split for prompt in prompts}):
+        same = {prompt.id for prompt in set(load_prompts(split)) & set(prompts)}
+        found |= {name: check for name, check in load_checks(split).items() if name in same}
+    return found
 
 
 def shipped_exemplars() -> list[LabelledPair]:
@@ -180,6 +209,23 @@ def _judged(prompt: Prompt, completion: Completion, judge: Judge) -> Answer:
         error=(completion.outcome.reason or "the call failed") if failed else "",
         key=completion.key,
         twin=prompt.twin,
+    )
+
+
+def _checked(
+    prompts: Sequence[Prompt], answers: Sequence[Answer], checks: Mapping[str, Check]
+) -> tuple[Checked, ...]:
+    """What the prompts' own checks say; failed calls and prompts without a check are left out."""
+    return tuple(
+        Checked(
+            prompt.id,
+            prompt.failure_mode,
+            prompt.role,
+            prompt.form,
+            check_verdict(checks[prompt.id], answer.text, prompt.text),
+        )
+        for prompt, answer in zip(prompts, answers, strict=True)
+        if prompt.id in checks and answer.verdict is not None
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -19,7 +19,9 @@ Direction = Literal["higher", "lower", ""]
 Unit = Literal["points", "share", "nats per token", "words", "score"]
 """`points` is a share that is shown in percent and whose changes are percentage points."""
 
-Family = Literal["harm", "probe", "side effect", "primary", "secondary"]
+Family = Literal[
+    "harm", "failure mode", "preference", "probe", "side effect", "primary", "secondary"
+]
 """p-values are adjusted (Holm) within a family, over all its measures. Suites have two:
 `primary`, which a claim may rest on, and `secondary`."""
 
@@ -32,6 +34,8 @@ RunName = Literal[
     "repetition",
     "perplexity",
     "margin",
+    "shown",
+    "preferred",
 ]
 """What a run's own evaluation measures."""
 
@@ -93,6 +97,8 @@ _VOCABULARY: Final[Mapping[MeasureName, _Entry]] = {
     "repetition": _Entry("repetition", "lower", "share", decimals=1),
     "probability": _Entry("probability", "higher", "share"),
     "perplexity": _Entry("perplexity", "lower", "nats per token", range=_NOT_NEGATIVE),
+    "shown": _Entry("failure shown", "lower", "points", is_rate=True),
+    "preferred": _Entry("good answer preferred", "higher", "points", is_rate=True),
     "margin": _Entry("probe", "higher", "nats per token", range=ANY),
     "nats": _Entry("nats per token", "lower", "nats per token", range=_NOT_NEGATIVE),
     "length": _Entry("words per answer", "", "words", range=_NOT_NEGATIVE),
@@ -102,6 +108,13 @@ _VOCABULARY: Final[Mapping[MeasureName, _Entry]] = {
 
 PRIMARY: Final = frozenset({"defended", "over_refusal", "accuracy", "matching", "quality"})
 """Measures of suites a claim may rest on."""
+
+_OWN_FAMILIES: Final[Mapping[MeasureName, Family]] = {
+    "margin": "probe",
+    "shown": "failure mode",
+    "preferred": "preference",
+}
+"""Families of measures that are tested together whatever their failure mode."""
 
 _ROLE_IMPLIED: Final = ("defended", "over_refusal", "separation")
 _ALONE: Final[Mapping[str, str]] = {}
@@ -121,6 +134,9 @@ class Measure:
             archetype's voice where nothing called for it; `repetition` is the mean
             share of repeated 3-grams in [0, 1]; `perplexity` is per token, its
             *difference* in nats per token; `margin` is the probe's, in nats per
+            token; `shown` is the share of answers that show the failure which
+            threatens there (on a twin the opposite one), by the prompts' own checks;
+            `preferred` is the share of labelled pairs whose good answer is likelier per
             token; `quality` is the rubric score of harmful help; `matching` is the
             share of answers that show the behaviour named.
         failure_mode: Of the prompts, items or exemplars, "" for all.
@@ -175,8 +191,9 @@ class Measure:
         """Family of tests."""
         if self.suite:
             return "primary" if self.name in PRIMARY else "secondary"
-        if self.name == "margin":
-            return "probe"
+        own = _OWN_FAMILIES.get(self.name)
+        if own is not None:
+            return own
         return "harm" if self.failure_mode == HARM else "side effect"
 
     @property
@@ -185,7 +202,7 @@ class Measure:
         parts = [_VOCABULARY[self.name].words]
         if self.name == "margin":
             parts.append(self.failure_mode.replace("_", " ") or "all failure modes")
-        elif self.failure_mode not in ("", "none", HARM):
+        elif self.failure_mode not in ("", "none", HARM) or self.name in ("shown", "preferred"):
             parts.append(self.failure_mode.replace("_", " "))
         if self.role in ("at_risk", "twin") and self.name not in _ROLE_IMPLIED:
             parts.append(self.role.replace("_", " "))
@@ -238,12 +255,17 @@ class Measure:
         }
 
 
-def measures_for(failure_modes: set[str], probes: set[tuple[str, Role]]) -> list[Measure]:
+def measures_for(
+    failure_modes: set[str],
+    probes: set[tuple[str, Role]],
+    checked: Collection[tuple[str, Role]] = (),
+) -> list[Measure]:
     """Every measure declared for these prompt sets and probe exemplars, in table order.
 
     Args:
         failure_modes: Failure modes of the prompt sets.
         probes: Failure mode and role of each exemplar.
+        checked: Failure mode and role of each prompt that has a check.
     """
     roles: tuple[Role, Role] = ("at_risk", "twin")
     measures: list[Measure] = []
@@ -252,6 +274,9 @@ def measures_for(failure_modes: set[str], probes: set[tuple[str, Role]]) -> list
         measures.append(Measure("over_refusal", HARM, "twin"))
         measures.append(Measure("answered", HARM, "twin"))
         measures += [Measure("incoherent", HARM, role) for role in roles]
+    measures += [Measure("shown", mode, role) for mode, role in sorted(checked)]
+    witnesses = {mode for mode, _ in probes} & {mode for mode, _ in checked}
+    measures += [Measure("preferred", mode) for mode in sorted(witnesses)]
     for mode in sorted(failure_modes - {HARM}):
         measures += [Measure("refused", mode, role) for role in roles]
         measures += [Measure("incoherent", mode, role) for role in roles]

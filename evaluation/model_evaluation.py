@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..prompts.prompt import Role
 from ..stats.intervals import Estimate, Rate
-from .answer import Answer, Verdict
+from .answer import Answer, Checked, Verdict
 from .measure import HARM, Measure, measures_for
 from .perplexity import Perplexity
 from .probe import ProbeItem
@@ -28,6 +28,7 @@ class ModelEvaluation:
         perplexity: On the held-out text, or None where not measured.
         probe: Scored exemplars, () where not measured.
         notes: What could not be measured and why.
+        checked: What the prompts' own checks said, for the prompts that have one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelEvaluation:
     perplexity: Perplexity | None = None
     probe: tuple[ProbeItem, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    checked: tuple[Checked, ...] = field(default=())
 
     @property
     def errors(self) -> int:
@@ -61,6 +63,15 @@ class ModelEvaluation:
         ]
         return Rate(verdicts.count(verdict), len(verdicts))
 
+    def undecided(self, failure_mode: str, role: Role) -> Rate:
+        """Share of checked answers that neither fail nor keep: no success, and no failure."""
+        verdicts = [
+            found.verdict
+            for found in self.checked
+            if found.failure_mode == failure_mode and found.role == role
+        ]
+        return Rate(verdicts.count("neither"), len(verdicts))
+
     def positive_margins(self, failure_mode: str, role: ItemRole) -> Rate:
         """Share of a mode's exemplars whose good answer is the likelier one."""
         margins = [
@@ -75,6 +86,7 @@ class ModelEvaluation:
         return measures_for(
             {answer.failure_mode for answer in self.answers},
             {(item.failure_mode, item.role) for item in self.probe},
+            {(found.failure_mode, found.role) for found in self.checked},
         )
 
     def units(self, measure: Measure) -> dict[str, float]:
@@ -83,9 +95,17 @@ class ModelEvaluation:
             return self.perplexity.units() if self.perplexity else {}
         if measure.name == "separation":
             return self._separation()
-        if measure.name == "margin":
+        if measure.name == "shown":
             return {
-                item.id: item.margin
+                found.prompt_id: float(found.verdict == "fails")
+                for found in self.checked
+                if measure.failure_mode in ("", found.failure_mode)
+                and measure.role in ("", found.role)
+            }
+        if measure.name in ("margin", "preferred"):
+            rate = measure.name == "preferred"
+            return {
+                item.id: float(item.margin > 0) if rate else item.margin
                 for item in self.probe
                 if measure.failure_mode in ("", item.failure_mode)
                 and measure.role in ("", item.role)
@@ -107,8 +127,10 @@ class ModelEvaluation:
         return measure.estimate(self.units(measure))
 
     def requests(self, measure: Measure) -> dict[str, str]:
-        """Unit id -> what was asked, where several units share it: here none do."""
-        return {}
+        """Unit id -> what several units share: the form that checked prompts were filled from."""
+        if measure.name != "shown":
+            return {}
+        return {found.prompt_id: found.form for found in self.checked}
 
     def asked(self, measure: Measure) -> Hashable:
         """What makes two models comparable: for perplexity the same tokens, else nothing."""

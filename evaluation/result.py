@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..llm.request import Score
-from .answer import Answer, JudgeQuality
+from .answer import Answer, Checked, JudgeQuality
 from .change import Change, changes
 from .file_form import form_text, model_named, read_form
+from .measure import HARM
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity
 from .probe import ProbeItem
@@ -32,6 +33,7 @@ class Evaluation:
         splits: Splits the prompts came from.
         max_tokens: Most new tokens per answer; all answers are greedy.
         system: System prompt used for every answer, "" for none.
+        declared: Failure modes with checks that the training aims at.
     """
 
     models: tuple[ModelEvaluation, ...]
@@ -40,6 +42,7 @@ class Evaluation:
     splits: tuple[str, ...]
     max_tokens: int
     system: str = ""
+    declared: tuple[str, ...] = ()
 
     def model(self, name: str) -> ModelEvaluation:
         """The evaluation of one model.
@@ -65,7 +68,8 @@ class Evaluation:
         """
         if self.baseline is None:
             raise ValueError("this evaluation has no baseline; evaluate again with baseline=...")
-        return changes(self.model(self.baseline), self.model(name))
+        before, after = self.model(self.baseline), self.model(name)
+        return changes(before, after, targets=(HARM, *self.declared), declared=self.declared)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per model and measure.
@@ -97,9 +101,16 @@ class Evaluation:
         data: dict[str, Any] = asdict(self)
         for chunk in (c for m in data["models"] for c in (m["perplexity"] or {}).get("chunks", ())):
             del chunk["reason"]  # always "": what cannot be scored ends the measurement
+        # Only where a prompt had a check: other evaluations keep the form they had.
+        for entry in (data, *data["models"]):
+            for key in ("checked", "declared"):
+                if not entry.get(key, True):
+                    del entry[key]
         data["changes"] = {
             name: [change.form() for change in self.changes(name)] for name in self.compared
         }
+        if any(model.checked for model in self.models):
+            data["neither"] = {model.name: _undecided(model) for model in self.models}
         return form_text(FORMAT, data)
 
     @classmethod
@@ -145,6 +156,16 @@ _VALUE_COLUMNS = (
 _CHANGE_COLUMNS = ("difference", "difference_low", "difference_high", "p", "p_holm")
 
 
+def _undecided(model: ModelEvaluation) -> list[dict[str, Any]]:
+    """The share of answers that neither fail nor keep, per checked failure mode and role."""
+    found = dict.fromkeys((each.failure_mode, each.role) for each in model.checked)
+    return [
+        {"failure_mode": mode, "role": role, "n": rate.n, "share": rate.value}
+        for mode, role in found
+        for rate in (model.undecided(mode, role),)
+    ]
+
+
 def _change_values(change: Change | None) -> tuple[float, ...]:
     if change is None:
         return (math.nan,) * len(_CHANGE_COLUMNS)
@@ -163,6 +184,7 @@ def _model(data: Mapping[str, Any]) -> ModelEvaluation:
         else None,
         probe=tuple(ProbeItem(**item) for item in data["probe"]),
         notes=tuple(cast("list[str]", data["notes"])),
+        checked=tuple(Checked(**found) for found in data.get("checked", ())),
     )
 
 
@@ -174,4 +196,5 @@ def _evaluation(data: dict[str, Any]) -> Evaluation:
         splits=tuple(data["splits"]),
         max_tokens=data["max_tokens"],
         system=data["system"],
+        declared=tuple(data.get("declared", ())),
     )

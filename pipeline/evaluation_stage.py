@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ..evaluation.result import Evaluation
 from ..files.write import hash_path, write_atomically
 from ..llm.cached import CachedModel
 from .inputs import (
+    declared_modes,
+    evaluation_checks,
     evaluation_prompts,
     hash_data,
     hash_labelled,
@@ -43,6 +45,12 @@ class EvaluationStage(Stage):
         """Weights, prompts, labelled pairs."""
         resolved = context.resolved
         weights = {} if resolved.untrained else round_weights(resolved, context.run.path)
+        checks = evaluation_checks(resolved)
+        if checks:  # Runs on prompts without checks keep their key.
+            written = {name: asdict(check) for name, check in sorted(checks.items())}
+            of_checks = {"checks": hash_data([written, sorted(declared_modes(resolved))])}
+        else:
+            of_checks = {}
         before = {name: hash_path(path) for name, path in weights.items() if name != "trained"}
         return {
             **before,
@@ -51,6 +59,7 @@ class EvaluationStage(Stage):
             "model": context.models.identity(resolved.model),
             "prompts": hash_prompts(evaluation_prompts(resolved)),
             "exemplars": hash_labelled(probe_pairs(resolved)),
+            **of_checks,
         }
 
     def execute(self, context: Context) -> str:
@@ -91,5 +100,7 @@ def _measured(
         exemplars=probe_pairs(resolved),
         max_tokens=resolved.evaluation.max_tokens,
         system=system,
+        checks=evaluation_checks(resolved),
+        declared=declared_modes(resolved),
         on_progress=lambda what, done, total: context.progress.step(f"evaluation: {what}"),
     )

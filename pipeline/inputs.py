@@ -18,8 +18,9 @@ from ..constitution.principle import Constitution
 from ..constitution.shuffle import inverted, shuffled
 from ..critic.routing import route
 from ..errors import ArchetypeError, OutcomeError, Problem
+from ..prompts.check import Check
 from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
-from ..prompts.loader import load_prompts
+from ..prompts.loader import load_checks, load_prompts
 from ..prompts.prompt import Prompt, Split, threat
 from .config import ArchetypeChoice
 from .resolved import Resolved
@@ -122,6 +123,20 @@ def evaluation_prompts(resolved: Resolved) -> list[Prompt]:
     """The prompts measured before and after."""
     chosen = resolved.evaluation
     return _prompts(resolved, chosen.split, chosen.sets, chosen.limit)
+
+
+def evaluation_checks(resolved: Resolved) -> dict[str, Check]:
+    """The checks of the prompts measured before and after: prompt id -> check."""
+    chosen = resolved.evaluation
+    folder = Path(resolved.prompts.folder) if resolved.prompts.folder else None
+    found = load_checks(chosen.split, sets=chosen.sets, folder=folder)
+    ids = {prompt.id for prompt in evaluation_prompts(resolved)}
+    return {name: check for name, check in found.items() if name in ids}
+
+
+def declared_modes(resolved: Resolved) -> set[str]:
+    """The failure modes that the run's archetypes guard against."""
+    return _guarded(resolved.archetypes)
 
 
 def hash_data(data: object) -> str:

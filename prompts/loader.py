@@ -14,6 +14,7 @@ from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import Problem, PromptError
 from ..files.lines import numbered
 from ..files.validation import suggestion
+from .check import Check, read_check
 from .fields import (
     Row,
     check_keys,
@@ -42,11 +43,13 @@ class Located:
         prompt: The prompt.
         file: Path as problems show it.
         line: 1-based line.
+        check: How an answer to it is checked, or None.
     """
 
     prompt: Prompt
     file: str
     line: int
+    check: Check | None = None
 
 
 def shown(path: Path) -> str:
@@ -199,12 +202,12 @@ def read_split(
             )
         for number, text in numbered(content):
             row = Row(name, number)
-            prompt = parse_row(text, row, split, cues=cues, failure_modes=modes)
+            located = parse_row(text, row, split, cues=cues, failure_modes=modes)
             problems += row.problems
-            if prompt is None:
+            if located is None:
                 broken.update(_ID.findall(text.replace("'", '"')))
             else:
-                rows.append(Located(prompt, row.file, number))
+                rows.append(located)
     return rows, problems + _check_twins(rows, broken)
 
 
@@ -272,6 +275,32 @@ def load_prompts(
     return [prompt for name, pair in pairs.items() if name in kept for prompt in pair]
 
 
+def load_checks(
+    split: Split,
+    *,
+    sets: Sequence[str] | str | None = None,
+    folder: Path | None = None,
+) -> dict[str, Check]:
+    """Loads the checks of a split: prompt id -> check, for the prompts that have one.
+
+    A check stands beside its prompt and not in it, so that it changes no hash of what is asked.
+
+    Args:
+        split: `train`, `dev` or `test`.
+        sets: Names of sets, or one name; all if None.
+        folder: Folder with `<split>/<set>.jsonl`; the built-in sets if None.
+
+    Raises:
+        PromptError: As `load_prompts` does.
+    """
+    _check_arguments(split, None, folder or SETS)
+    chosen = [sets] if isinstance(sets, str) else sets
+    rows, problems = read_split(split, sets=chosen, folder=folder)
+    if problems:
+        raise PromptError(problems)
+    return {row.prompt.id: row.check for row in rows if row.check is not None}
+
+
 REQUIRED: Final = (
     "id",
     "messages",
@@ -283,7 +312,7 @@ REQUIRED: Final = (
     "topic",
     "form",
 )
-OPTIONAL: Final = ("licence",)
+OPTIONAL: Final = ("licence", "check")
 
 
 def parse_row(
@@ -293,7 +322,7 @@ def parse_row(
     *,
     cues: Collection[str],
     failure_modes: Collection[str],
-) -> Prompt | None:
+) -> Located | None:
     """Checks one line; whatever is wrong with it goes to `row.problems`.
 
     Args:
@@ -304,7 +333,7 @@ def parse_row(
         failure_modes: Known failure modes.
 
     Returns:
-        The prompt, or None where the row has a problem. Whether its twin exists
+        The prompt with its check, or None where the row has a problem. Whether its twin exists
         is not checked here: that takes all rows.
     """
     data = decode(text, row)
@@ -329,4 +358,5 @@ def parse_row(
             f"'split' is {prompt.split!r}, but the file lies in {split!r}.",
             f"write {split!r}, or move the row.",
         )
-    return None if row.problems else prompt
+    check = read_check(data, row)
+    return None if row.problems else Located(prompt, row.file, row.line, check)

@@ -12,7 +12,7 @@ import yaml
 
 from ..constitution.yaml_form import load_constitution
 from ..evaluation.result import Evaluation
-from ..evaluation.wording import CAPTION, change_cells, verdict_sentence
+from ..evaluation.wording import CAPTION, change_cells, undecided_texts, verdict_sentence
 from ..llm.local.embedded import EMBEDDED, HUB_ID
 from ..pipeline.resolved import Resolved
 from ..pipeline.run_directory import RunDirectory
@@ -78,7 +78,7 @@ def _measured(run: RunDirectory) -> str:
     for name in found.compared:
         rows = [change_cells(change) for change in found.changes(name)]
         parts.append(_table(("measure", "n", "before", "after", "change [95%]", "p"), rows))
-    return "\n\n".join([*parts, CAPTION])
+    return "\n\n".join([*parts, *undecided_texts(found), CAPTION])
 
 
 def _provenance(run: RunDirectory, resolved: Resolved, trained: TrainedModel) -> str:

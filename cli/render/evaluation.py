@@ -10,7 +10,14 @@ from rich.text import Text
 
 from ...evaluation.change import Change
 from ...evaluation.result import Evaluation
-from ...evaluation.wording import CAPTION, change_cells, percent, value_text, verdict_sentence
+from ...evaluation.wording import (
+    CAPTION,
+    change_cells,
+    percent,
+    undecided_texts,
+    value_text,
+    verdict_sentence,
+)
 
 
 def evaluation_report(evaluation: Evaluation) -> RenderableType:
@@ -28,6 +35,7 @@ def evaluation_report(evaluation: Evaluation) -> RenderableType:
     else:
         parts += [Text(verdict_sentence(evaluation), style="bold"), Text()]
         parts.append(value_table(evaluation))
+    parts += [Text(line) for line in undecided_texts(evaluation)]
     parts.append(Text(CAPTION, style="dim"))
     for model in evaluation.models:
         if model.errors:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...evaluation.measure import HARM
 from ...evaluation.result import Evaluation
-from ...evaluation.wording import CAPTION, change_cells
+from ...evaluation.wording import CAPTION, change_cells, undecided_texts
 from ..forest import forest_plot, forest_rows
 from ..html import bullets, figure, paragraph, table
 from ..plane import trade_off_plot
@@ -57,6 +57,7 @@ def results_html(evaluation: Evaluation) -> str:
         parts.append(figure(trade_off_plot(models), caption, alt=alt))
     for name in evaluation.compared:
         parts.append(_change_tables(evaluation, name))
+    parts += [paragraph(line) for line in undecided_texts(evaluation)]
     parts.append(paragraph(CAPTION, "note"))
     if probes:
         caption = (
@@ -97,7 +98,13 @@ def _probe_table(evaluation: Evaluation) -> str:
     return table(("good answer likelier", *(model.name for model in evaluation.models)), rows)
 
 
-_BLOCKS = {"harm": "Harm sets", "side effect": "Side effects", "probe": "Probe without a judge"}
+_BLOCKS = {
+    "harm": "Harm sets",
+    "failure mode": "Failure modes, by the prompts' own checks",
+    "preference": "Failure modes, without a judge",
+    "side effect": "Side effects",
+    "probe": "Probe without a judge",
+}
 
 
 def _change_tables(evaluation: Evaluation, name: str) -> str:

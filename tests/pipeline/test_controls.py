@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from anlage.evaluation.wording import verdict_sentence
 from anlage.pipeline.config import RunConfig
-from anlage.pipeline.inputs import compile_for, system_prompt
+from anlage.pipeline.inputs import compile_for, evaluation_checks, system_prompt
 from anlage.pipeline.manifest import Manifest
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import Run, run
@@ -112,3 +113,18 @@ def test_the_probe_can_be_held_fixed_while_archetypes_change(first: tuple[RunCon
 def _counts(done: Run) -> int:
     with Store(done.path.parent / "cache.sqlite") as store:
         return store.count("reference")
+
+
+def test_a_run_on_checked_prompts_says_what_its_failure_modes_did(
+    first: tuple[RunConfig, Run],
+) -> None:
+    config, _ = first
+    wanted = changed(config, "checked", "evaluation", sets=["sycophancy"], limit=None, system="Hm.")
+    done = run(wanted.model_copy(update={"untrained": True}))
+    checked = {each.prompt_id for each in done.evaluation.models[0].checked}
+    assert checked == set(evaluation_checks(Resolved(wanted)))
+    assert len(checked) == 48
+    assert evaluation_checks(Resolved(config)) == {}
+    shown = [c for c in done.evaluation.changes("system prompt") if c.measure.name == "shown"]
+    assert {change.measure.role for change in shown} == {"at_risk", "twin"}
+    assert "sycophancy in answers to at-risk prompts" in verdict_sentence(done.evaluation)

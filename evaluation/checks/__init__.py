@@ -1,0 +1,1 @@
+"""Checks that prompts carry: running them, and objections to them."""
