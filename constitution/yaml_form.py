@@ -14,6 +14,7 @@ from ..files.validation import suggestion, validation_problems
 from ..files.yaml_builder import read_plain
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
+from ..files.yaml_signs import ODD_SPACES
 from .principle import Constitution, Principle
 
 DEFAULT = Path(__file__).with_name("default.yaml")
@@ -45,7 +46,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _quote_lookalikes(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Quotes text our reader would take for something else, such as `4e-4`."""
-    style = None if isinstance(read_plain(text), str) else "'"
+    plain = isinstance(read_plain(text), str) and not set(text) & set(ODD_SPACES)
+    style = None if plain else "'"
     if set(text) & _LINE_BREAKS:
         style = '"'  # only there are they written as escapes; else U+0085 comes back as a space
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

@@ -18,12 +18,13 @@ from .yaml_lines import BLOCK, YamlLine, dashes, unclosed, yaml_lines
 Finding = tuple[str, int, str, str]
 """Code, line (1-based), message, fix."""
 
-_SPACES: Final = {
+ODD_SPACES: Final = {
     "\u00a0": "a non-breaking space", "\u202f": "a non-breaking space",
     "\u2007": "a non-breaking space", "\u3000": "a wide space", "\u200b": "an invisible sign",
     "\u200c": "an invisible sign", "\u200d": "an invisible sign", "\u2060": "an invisible sign",
     "\ufeff": "an invisible sign", "\u00ad": "an invisible sign",
 }  # fmt: skip
+"""Signs that look like a space, or like nothing, and are not."""
 _WIDE: Final = {"：": ("colon", ": "), "，": ("comma", ", ")}
 _OPEN: Final = "“”„‟«»‘‚‹›"
 _BULLET: Final = re.compile(r"([•·‣◦▪●–—−*]|\d{1,2}[.)])[ \u00a0]+(?=\S)")
@@ -70,15 +71,18 @@ def _problem(path: Path, finding: Finding) -> Problem:
 def _in_value(line: YamlLine) -> Iterator[Finding]:
     """Signs inside a line that YAML takes for text, or for the end of it."""
     number, text = line.number, line.text
-    space = next((sign for sign in text if sign in _SPACES), "")
+    value = line.value
+    # Between the words of a text, or inside its quotes, such a sign is the author's own.
+    prose = line.inside or value[:1] in ("'", '"') or " " in value.strip()
+    looked_at = text[: len(text) - len(value)] if prose and value else text
+    space = next((sign for sign in looked_at if sign in ODD_SPACES), "")
     if space:
         near = _near(text, space)
         fix = f"replace it by a plain space, or remove it: {near.replace(space, ' ').strip()}"
-        if _SPACES[space] == "an invisible sign":
+        if ODD_SPACES[space] == "an invisible sign":
             fix = f"remove it: {near.replace(space, '')}"
-        yield "Y015", number, f"{_SPACES[space]} stands in '{_shown(near)}'", fix
+        yield "Y015", number, f"{ODD_SPACES[space]} stands in '{_shown(near)}'", fix
         return
-    value = line.value
     if value[:1] in _OPEN and value[:1]:
         plain = value.strip(_OPEN)
         fix = f'put straight quotes (") around the text, or write it without any: "{_cut(plain)}"'
@@ -310,7 +314,7 @@ def _near(text: str, sign: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return "".join(" " if sign in _SPACES else sign for sign in text)
+    return "".join(" " if sign in ODD_SPACES else sign for sign in text)
 
 
 def _cut(text: str) -> str:

@@ -16,6 +16,7 @@ from ..files.validation import validation_problems
 from ..files.yaml_document import Location, YamlDocument
 from ..files.yaml_file import load_yaml
 from ..pipeline.config import RunConfig, load_config
+from ..pipeline.model_names import model_problems
 from ..pipeline.names import name_problems
 from .arms.arm import Arm, apply_overrides
 from .arms.arm_checks import arm_problems
@@ -182,7 +183,8 @@ def _configs(
         try:
             data = apply_overrides(base, arm.overrides)
             configs[arm.name] = config = RunConfig.model_validate(data)
-            for found in name_problems(config, str(document.path)):
+            source = str(document.path)
+            for found in [*name_problems(config, source), *model_problems(config, source)]:
                 message = f"arm `{arm.name}`: {found.message}"
                 problems.append(replace(found, line=line, message=message))
         except KeyError as error:

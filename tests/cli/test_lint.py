@@ -31,7 +31,7 @@ def test_the_whole_library_has_no_error_and_no_warning() -> None:
 
 def test_a_warning_alone_is_no_failure(tmp_path: Path) -> None:
     library = copy_library(tmp_path)
-    (library / "sage.yaml").rename(library / "wise.yaml")
+    edit(library / "sage.yaml", "id: sage", "id: elder")
     done = RUNNER.invoke(app, ["lint", str(library)])
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 warning")
 

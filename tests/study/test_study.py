@@ -118,6 +118,7 @@ def test_a_killed_run_fails_alone_and_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").mkdir()  # there, but no model
     arms = {"lost": {"model": str(tmp_path / "nowhere")}}
     found = Study(write(tmp_path, arms=arms)).run()
     (lost,) = found.results.unfinished

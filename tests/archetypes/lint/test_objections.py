@@ -128,8 +128,8 @@ def test_near_duplicate_principles_across_files(library: Path) -> None:
 
 
 def test_a_file_should_be_named_after_its_id(library: Path) -> None:
-    (library / "sage.yaml").rename(library / "wise.yaml")
-    assert found(library, "L010").fix == "name it sage.yaml"
+    edit(library / "sage.yaml", "id: sage", "id: elder")
+    assert found(library, "L010").fix == "name it elder.yaml"
 
 
 def test_loader_errors_come_along(library: Path) -> None:

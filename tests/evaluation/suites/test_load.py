@@ -58,8 +58,8 @@ def test_one_yaml_file_adds_a_suite(tmp_path: Path) -> None:
         ("role:", "`role`"),
         ("files: []", "nothing says where its rows are"),
         ("name: Not A Name", "no suite name"),
-        ("question: no place for it", "`$prompt` exactly once"),
-        ("licence: ''", "must say something"),
+        ("question: no place for it", "`$prompt` not exactly once"),
+        ("licence: ''", "`licence`: is empty"),
     ],
 )
 def test_a_wrong_suite_file_is_told_with_its_line(tmp_path: Path, change: str, words: str) -> None:
