@@ -48,7 +48,7 @@ def requests(rows: int, tokens: int, temperature: float) -> list[Request]:
 
 
 def ours(model: LocalModel, asked: list[Request]) -> int:
-    rows = [Row(r, encode_request(model.tokenizer, r)[0]) for r in asked]
+    rows = [Row(r, encode_request(model.tokenizer, r)[0], r.max_tokens) for r in asked]
     decode(model.model, model.tokenizer, rows, frozenset(), lambda: False)
     return sum(len(row.tokens) for row in rows)
 

@@ -285,7 +285,9 @@ def generation(size: str, prompts: int, tokens: int) -> list[dict[str, Any]]:
     )
 
     def loop() -> int:
-        rows = [Row(Request((), max_tokens=tokens, temperature=0.0), list(some)) for some in ids]
+        rows = [
+            Row(Request((), max_tokens=tokens, temperature=0.0), list(some), tokens) for some in ids
+        ]
         decode(model, tokenizer, rows, frozenset(), lambda: False)
         return sum(len(row.tokens) for row in rows)
 

@@ -112,7 +112,7 @@ def stats(runs: Place = _RUNS) -> None:
     console.print(table)
     size = file.stat().st_size
     console.print(f"{_counted(entries)}; {file} has {size:,} bytes.", highlight=False)
-    if found.changed:
+    if found.kept or found.changed:
         _line(str(found))
 
 

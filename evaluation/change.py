@@ -16,6 +16,7 @@ from ..stats.intervals import (
 )
 from .measure import HARM, Measure
 from .suites.evaluation import UNKNOWN, ModelOutcomes
+from .suites.outcome import OF_ONE_MEASURE
 
 ALPHA = 0.05
 
@@ -201,6 +202,13 @@ def unpaired(before: ModelOutcomes, after: ModelOutcomes) -> list[str]:
             reasons.append(f"{old.suite}: not the same prompts (another file, sample or version)")
         elif new.asked() != old.asked():
             reasons.append(f"{old.suite}: not asked alike: {_differing(old.how, new.how)}")
+        else:
+            reasons += [
+                f"{old.suite}: {measure} is not compared: not the same {name}"
+                for name, measure in OF_ONE_MEASURE.items()
+                if old.how.get(name) != new.how.get(name)
+                and measure in {found.name for found in (*old.measures(), *new.measures())}
+            ]
     reasons += [
         f"{new.suite}: only measured on {after.name}"
         for new in after.suites

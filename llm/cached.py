@@ -135,7 +135,8 @@ class CachedModel(Wrapper):
         rows = {
             key: {"request": unique[key].plain(), "completion": _row(answer)}
             for key, answer in fresh.items()
-            if answer.outcome.kind != "error" and not _starved(answer)
+            if answer.outcome.kind != "error"
+            and not _starved(answer, hides_thoughts=self.in_flight > 0)
         }
         # Only of chat models did earlier versions store what is not served any more.
         old = self.store.get_many("call", rows) if self.in_flight else {}
@@ -284,9 +285,13 @@ def _unsendable(request: Request) -> bool:
     return has_half_characters(request.prefill, request.schema, *request.stop, *texts)
 
 
-def _starved(answer: Completion) -> bool:
-    """True if the limit ended before the answer began: another limit gives an answer."""
-    return answer.outcome.kind == "truncated" and not answer.text.strip()
+def _starved(answer: Completion, *, hides_thoughts: bool) -> bool:
+    """True if thoughts used the limit up before the answer began: another limit gives an answer.
+
+    A chat model may not show its thoughts; blanks of a local model are its answer.
+    """
+    blank = answer.outcome.kind == "truncated" and not answer.text.strip()
+    return blank and (hides_thoughts or bool(answer.reasoning))
 
 
 def stored_fault(model: str, value: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 from ..errors import NotSupportedError
 from .chat.settings import ChatSettings
 from .chat.spec import parse_chat_spec
-from .request import Model, Wrapper
+from .request import Model, Request, Wrapper
 from .scripted import ScriptedModel
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def load_model(
             `openai:gpt-4o-mini`, `openai:NAME@http://host:port/v1`, `ollama:...`.
         adapter: Folder of a LoRA adapter to merge in, or None.
         batch_size: Most requests a local model runs together.
-        chat: Limits of the calls to a chat model; None for the defaults.
+        chat: Limits of the calls to a chat model, and whether a local one thinks; None for the
+            defaults.
 
     Raises:
         ModelNotFoundError: No such model or adapter, or its package is not installed.
@@ -60,8 +62,41 @@ def load_model(
         return ChatModel(chosen, settings=chat)
     from .local.model import LocalModel
 
-    thinking = chat.thinking if chat is not None else "auto"
-    return LocalModel.load(spec, adapter=adapter, batch_size=batch_size, thinking=thinking)
+    chat = chat or ChatSettings()
+    return LocalModel.load(
+        spec,
+        adapter=adapter,
+        batch_size=batch_size,
+        thinking=chat.thinking,
+        reasoning_tokens=chat.reasoning_tokens,
+    )
+
+
+def token_limits(spec: str, chat: ChatSettings) -> Callable[[Request], tuple[int, int]]:
+    """What a request to a model of this name may cost at most; the model is not loaded.
+
+    Args:
+        spec: As in `load_model`.
+        chat: Room for thoughts and for verdicts.
+
+    Returns:
+        Gives the most new tokens of a request, and how many of them are room for thoughts.
+    """
+    from .chat.parameters import expects_thoughts, token_limit
+    from .local.rendering import thinks_first
+
+    chosen = parse_chat_spec(spec)
+
+    def limits(request: Request) -> tuple[int, int]:
+        if chosen is not None:
+            thinks = expects_thoughts(chosen.name, chat)
+            room = chat.reasoning_tokens if thinks else 0
+            return token_limit(request, chat, room=thinks), room
+        thinks = thinks_first(request.messages, chat.thinking, request.prefill)
+        room = chat.reasoning_tokens if thinks and spec != SCRIPTED else 0
+        return request.max_tokens + room, room
+
+    return limits
 
 
 def as_model(model: AnyModel, *, chat: ChatSettings | None = None) -> Model:

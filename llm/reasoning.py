@@ -41,6 +41,13 @@ _FINAL: Final = re.compile(
 _ENDS: Final = re.compile(
     r"\s*(?:<\|return\|>|<\|end\|>|<\|end_of_solution\|>|<\|END_RESPONSE\|>)\s*\Z"
 )
+_OPENED: Final = re.compile(rf"(?:{'|'.join(first for first, _ in _PAIRS)})\s*\Z", re.IGNORECASE)
+_MARK: Final = re.compile(
+    rf"</?{_TAGS}>|\[/?THINK\]|◁/?think▷|<\|?channel\|?>|<\|inner_(?:prefix|suffix)\|>"
+    r"|<\|(?:start|message|end|return)\|>|<\|(?:START|END)_(?:THINKING|RESPONSE)\|>"
+    r"|<\|(?:begin|end)_of_(?:thought|solution)\|>",
+    re.IGNORECASE,
+)
 _HINT: Final = re.compile(r"think|thought|reason|reflection|inner_|\|channel", re.IGNORECASE)
 
 
@@ -77,6 +84,21 @@ def split_reasoning(text: str, *, opened: bool = False) -> tuple[str, str]:
     if final is not None:
         rest = _ENDS.sub("", rest[final.end() :])
     return (_joined(thoughts), rest.lstrip()) if thoughts else ("", rest)
+
+
+def is_mark(token: str) -> bool:
+    """True for a token that `split_reasoning` reads: one that must not be left out before it."""
+    return _MARK.fullmatch(token) is not None
+
+
+def without_marks(answer: str) -> str:
+    """An answer without marks that the model wrote as tokens, such as a lone `<|end|>`."""
+    return _MARK.sub("", answer)
+
+
+def ends_opened(prompt: str) -> bool:
+    """True if a rendered prompt has begun the thoughts, so what follows begins inside them."""
+    return _OPENED.search(prompt) is not None
 
 
 def _begins(text: str) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from ..errors import NotSupportedError
 from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
+from ..llm.models import token_limits
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
 from ..llm.request import Model
 from ..llm.run_sync import run_sync
@@ -38,7 +39,8 @@ class StageEstimate:
         stage: Its name.
         model: The model's spec.
         low: Short answers, each usable at once.
-        high: Answers up to their limit, each written as often as is allowed.
+        high: Answers up to their limit (with `chat.reasoning_tokens` and `chat.verdict_tokens`
+            where they are sent), each written as often as is allowed.
     """
 
     stage: str
@@ -145,7 +147,14 @@ def _play(
 
         # A trained model is another one: nothing it is asked was asked before.
         name = f"{spec} (round {role.rounds})" if role.rounds else spec
-        counting = EstimatingModel(name, scenario, price, can_score=price is NO_FEE, on_call=book)
+        counting = EstimatingModel(
+            name,
+            scenario,
+            price,
+            limits=token_limits(spec, resolved.chat),
+            can_score=price is NO_FEE,
+            on_call=book,
+        )
         return CachedModel(counting, store)
 
     constitution = compile_for(resolved)

@@ -27,7 +27,7 @@ class Scenario:
     Attributes:
         name: `low` or `high`.
         characters_per_token: Of what is sent; English prose has about 4.5.
-        share: Part of `max_tokens` that an answer takes, in (0, 1].
+        share: Part of its limit that an answer takes, in (0, 1]; thoughts of their room alike.
         troublesome: Answers refuse where they should not and are written again as
             often as the settings allow.
     """
@@ -51,6 +51,7 @@ class EstimatingModel(Model):
         spec: The model it stands for.
         scenario: How calls are imagined to go.
         price: What the model costs; None where that is not known.
+        limits: Most new tokens of a request, and how many of them are room for thoughts.
         can_score: False for a chat model.
         on_call: Called with what each batch would cost.
     """
@@ -63,12 +64,14 @@ class EstimatingModel(Model):
         scenario: Scenario,
         price: Price | None,
         *,
+        limits: Callable[[Request], tuple[int, int]],
         can_score: bool,
         on_call: Callable[[Spending], None],
     ) -> None:
         self.spec = spec
         self.scenario = scenario
         self.price = price
+        self.limits = limits
         self.can_score = can_score
         self._on_call = on_call
 
@@ -81,7 +84,8 @@ class EstimatingModel(Model):
         """Counts the requests and makes up answers of the scenario's length."""
         received = [self._received(request) for request in requests]
         sent = [self._tokens(request) for request in requests]
-        self._spend(len(requests), sum(sent), sum(received))
+        cost = [self._cost(*pair) for pair in zip(requests, received, strict=True)]
+        self._spend(len(requests), sum(sent), sum(cost))
         return [
             Completion(self._text(request, tokens), usage=Usage(1, tokens))
             for request, tokens in zip(requests, received, strict=True)
@@ -104,6 +108,13 @@ class EstimatingModel(Model):
         if request.max_tokens <= _SHORT_ANSWERS:
             return request.max_tokens
         return max(1, round(request.max_tokens * self.scenario.share))
+
+    def _cost(self, request: Request, answer: int) -> int:
+        """New tokens that are paid for: the answer's, thoughts, and what a chat model adds."""
+        most, room = self.limits(request)
+        if self.scenario.troublesome:
+            return max(answer, most)
+        return answer + round(room * self.scenario.share)
 
     def _tokens(self, request: Request) -> int:
         return round(expected_prompt_tokens(request) * 3.0 / self.scenario.characters_per_token)

@@ -61,25 +61,32 @@ class Ledger:
     def check(self, max_failed_share: float) -> None:
         """Refuses a build in which too many attempts failed.
 
+        A prompt that no principle guards against was never tried: it is known before the first
+        call, so it counts neither as an attempt here nor as a failed one.
+
         Raises:
-            OutcomeError: More than `max_failed_share` of all attempts made no pair.
+            OutcomeError: More than `max_failed_share` of the prompts that were tried made no
+                pair, or there were prompts and none was tried.
         """
-        total = len(self.attempts)
-        if not total or self.failed <= max_failed_share * total:
+        tried = [a for a in self.attempts if a.principle != NO_PRINCIPLE]
+        failed = [a for a in tried if a.outcome.kind not in MADE_A_PAIR]
+        if len(failed) <= max_failed_share * len(tried) and (
+            tried or not self.attempts or max_failed_share == 1.0
+        ):
             return
         reasons = Counter(
             f"{a.outcome.kind}: {a.outcome.reason}" if a.outcome.reason else a.outcome.kind
-            for a in self.attempts
-            if a.outcome.kind not in MADE_A_PAIR
+            for a in (failed if tried else self.attempts)
         )
         listed = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common(5))
-        unguarded = any("no principle guards" in reason for reason in reasons)
-        add = (
-            " add an archetype that guards against it (`archetypes.library`)," if unguarded else ""
-        )
+        if not tried:
+            raise OutcomeError(
+                f"none of {len(self.attempts)} prompts can make a pair: {listed}. Add an archetype "
+                "that guards against it (`archetypes.library`), or choose other prompt sets."
+            )
         raise OutcomeError(
-            f"{self.failed} of {total} attempts made no pair, more than the allowed share of "
-            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it,{add} raise max_tokens "
+            f"{len(failed)} of {len(tried)} attempts made no pair, more than the allowed share of "
+            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it, raise max_tokens "
             "for truncated answers, change openings or principles for filtered ones, or raise "
             "max_failed_share."
         )

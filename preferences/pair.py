@@ -13,6 +13,7 @@ from typing import Any, cast, get_args
 
 from ..errors import Problem
 from ..llm.message import Message, Speaker
+from ..llm.request import has_half_characters
 from ..prompts.prompt import Role
 
 P_BY_CONSTRUCTION = 0.95
@@ -149,12 +150,14 @@ def _defaults(line: int) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _FaultError(f"expected text, got {value!r:.60}")
-    return value
+    return _any_text(value)
 
 
 def _any_text(value: Any) -> str:
     if not isinstance(value, str):
         raise _FaultError(f"expected text, got {value!r:.60}")
+    if has_half_characters(value):  # JSON can spell it, but no file, hash or tokenizer takes it
+        raise _FaultError("the text holds half of a character (an emoji cut in two)")
     return value
 
 
@@ -216,7 +219,7 @@ def _one_of(allowed: tuple[str, ...]) -> Any:
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise _FaultError(f"expected a list of texts, got {value!r:.60}")
-    return tuple(value)
+    return tuple(_any_text(item) for item in value)
 
 
 def _calls(value: Any) -> dict[str, tuple[str, ...]]:
@@ -227,7 +230,8 @@ def _calls(value: Any) -> dict[str, tuple[str, ...]]:
             raise _FaultError(f"expected a mapping of step to keys, got {value!r:.60}") from error
     if not isinstance(value, Mapping):
         raise _FaultError(f"expected a mapping of step to keys, got {value!r:.60}")
-    return {str(step): _strings(keys) for step, keys in value.items() if keys is not None}
+    named = [(_any_text(str(step)), keys) for step, keys in value.items()]
+    return {step: _strings(keys) for step, keys in named if keys is not None}
 
 
 _READERS: dict[str, Any] = {

@@ -79,7 +79,8 @@ class PairSettings(BaseModel):
     max_words: int = Field(default=120, ge=1)
     """Most words of either answer."""
     max_failed_share: float = Field(default=0.5, ge=0.0, le=1.0)
-    """Largest share of all attempts that may end without a pair."""
+    """Largest share of the attempts that may end without a pair; and, before the first call, of
+    the prompts that no principle guards against, which are no attempts."""
 
     @model_validator(mode="after")
     def _labels_possible(self) -> PairSettings:

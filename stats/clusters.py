@@ -3,8 +3,10 @@
 The unit that is drawn is the group (a request), not the answer. A rate gets Wilson's
 interval on its *effective* number of answers: between the number of groups, where answers
 of one request always agree, and the number of answers, where they do not depend on each
-other. It is estimated from the spread between groups. Where there is none to estimate it
-from, at 0 and 100%, the groups count: five requests answered alike are five observations.
+other. It is estimated from the spread between groups, and taken the nearer to the number of
+groups the fewer groups hold the rarer outcome: one or two say little of how answers hang
+together. Where there is none to estimate it from, at 0 and 100%, the groups count: five
+requests answered alike are five observations.
 Next to 0 and 1 the nearer end is Poisson's where that is lower (Brown, Cai & DasGupta
 2001), since Wilson's covers too little there.
 
@@ -32,7 +34,7 @@ from .intervals import (
 )
 
 RESAMPLES = 4_000
-_NEAR_END = 3.0
+_NEAR_END = 1.5
 """Effective successes up to which the nearer end of a rate's interval may be Poisson's."""
 
 
@@ -143,6 +145,8 @@ def _rate_interval(means: Sequence[float], units: int) -> Interval:
     if value in (0.0, 1.0):
         trials = 0.0  # nothing to estimate their dependence from
     trials = min(float(units), max(float(groups), trials))
+    rarer = min(sum(mean > 0.0 for mean in means), sum(mean < 1.0 for mean in means))
+    trials = groups + (trials - groups) * rarer / (rarer + 1)
     ends = wilson_of_share(value, trials)
     low = _near_end(value, trials, ends.low)
     return Interval(low, 1.0 - _near_end(1.0 - value, trials, 1.0 - ends.high))

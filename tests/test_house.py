@@ -105,7 +105,6 @@ SEAMS = {
     "constitution.interchange.langchain": "one foreign format, one file",
     "constitution.interchange.recipe": "one foreign format, one file",
     "constitution.interchange.traits": "one foreign format, one file",
-    "evaluation.judges.plain_refusal": "fixed phrases, kept out of the judge a test reads",
 }
 """Small modules with one importer that stay a file of their own, and why."""
 

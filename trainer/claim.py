@@ -16,6 +16,7 @@ def claim(
     folder: Path,
     config: TrainConfig,
     pairs_hash: str,
+    ids_hash: str,
     processes: int,
     origin: Origin | None = None,
 ) -> None:
@@ -25,6 +26,8 @@ def claim(
         folder: The training's.
         config: How it trains; what is not part of the result may differ.
         pairs_hash: Of the pairs (`rows.hash_pairs`).
+        ids_hash: Of the rows they became (`rows.hash_rows`): equal texts may be other tokens
+            under another version of a library, or a template that looks at the clock.
         processes: Those that share it.
         origin: The earlier training it goes on from; None for the base.
 
@@ -37,7 +40,7 @@ def claim(
     # "auto" is another training on other hardware.
     settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
     settings["processes"] = processes
-    wanted: dict[str, object] = {"config": settings, "pairs": pairs_hash}
+    wanted: dict[str, object] = {"config": settings, "pairs": pairs_hash, "ids": ids_hash}
     if origin is not None:
         wanted["origin"] = [origin.fingerprint, origin.reference]
     if not path.exists():
@@ -48,6 +51,8 @@ def claim(
         was = {"processes": 1, **before["config"]}
         other = [name for name in settings if was.get(name) != settings[name]]
         other += ["pairs"] if before["pairs"] != pairs_hash else []
+        # What an earlier version began does not say which ids it trained on.
+        other += ["token ids"] if before.get("ids", ids_hash) != ids_hash else []
         other += ["origin"] if before.get("origin") != wanted.get("origin") else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirectoryError(

@@ -78,6 +78,11 @@ def hash_pairs(pairs: Sequence[Pair]) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
+def hash_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """SHA-256 (hex) over tokenized rows, in order: the token ids that are trained on."""
+    return hashlib.sha256(json.dumps([dict(row) for row in rows]).encode()).hexdigest()
+
+
 def positions_of(config: Any) -> int | None:
     """Tokens a model has positions for, from its config; None where it sets no limit."""
     found = getattr(config.get_text_config(), "max_position_embeddings", None)

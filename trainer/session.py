@@ -24,7 +24,7 @@ from .processes import Processes
 from .reference import pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
-from .rows import Rows
+from .rows import Rows, hash_rows
 from .saving import save_weights
 from .schedule import RatePlan, plan_steps
 
@@ -128,7 +128,8 @@ def run_session(
         fingerprint = reference_of(reference_fingerprint(start.model, start.tokenizer), origin)
         if group.is_main:
             pin_reference(folder, fingerprint, start.base, origin.reference if origin else "")
-            claim(folder, config, recipe.hash(data), group.count, origin)
+            ids = hash_rows(rows.rows)
+            claim(folder, config, recipe.hash(data), ids, group.count, origin)
         job = Job(start, rows, config, folder, fingerprint, report, group, origin)
         if not group.from_main((folder / RESULT_FILE).exists):
             done = _run(recipe, job, watch)

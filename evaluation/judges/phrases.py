@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -73,6 +74,11 @@ def persona_phrases(principles: tuple[Principle, ...] = ()) -> tuple[str, ...]:
         found |= dict.fromkeys(_claims(principle.archetype.replace("_", " ")))
         openings += [(principle.failure_mode, opening) for opening in principle.openings.good]
     return tuple(found | dict.fromkeys(_grams(openings)))
+
+
+def persona_identity(principles: tuple[Principle, ...] = ()) -> str:
+    """Hash of `persona_phrases`: two models are compared where the same ones were counted."""
+    return hashlib.sha256("\n".join(persona_phrases(principles)).encode()).hexdigest()[:12]
 
 
 def _claims(name: str) -> Iterator[str]:

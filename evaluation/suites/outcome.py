@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ...stats.intervals import Estimate
 from ..answer import Verdict
@@ -78,6 +78,10 @@ class ScoredChoice:
     flipped: bool = False
 
 
+OF_ONE_MEASURE: Final = {"rater": "quality", "persona phrases": "intrusion"}
+"""What of `SuiteOutcome.how` decides one measure alone -> that measure's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteOutcome:
     """All units of one suite.
@@ -93,7 +97,8 @@ class SuiteOutcome:
         choices: For the other kinds, else empty.
         note: What to keep in mind.
         how: How it was asked and read beside the prompts (system prompt, most tokens, judge,
-            normalisation, rater); equal ones can be paired.
+            normalisation, rater, hash of the phrases that count as persona intrusion); equal
+            ones can be paired.
     """
 
     suite: str
@@ -108,10 +113,9 @@ class SuiteOutcome:
     how: Mapping[str, str | int] = field(default_factory=dict)
 
     def asked(self, measure: Measure | None = None) -> Hashable:
-        """What was asked and how it was read, for one measure or for the others than quality."""
-        how = dict(self.how)
-        if measure is None or measure.name != "quality":
-            how.pop("rater", None)
+        """What was asked and how it was read, for one measure or for those that share it all."""
+        wanted = measure.name if measure else ""
+        how = {n: v for n, v in self.how.items() if OF_ONE_MEASURE.get(n, wanted) == wanted}
         return self.sha256, tuple(sorted(how.items()))
 
     @property

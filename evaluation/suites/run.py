@@ -13,6 +13,7 @@ from ...llm.message import under_system
 from ...llm.request import Model, Request, Score
 from ..answer import Judge, JudgeQuality
 from ..judges.judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
+from ..judges.phrases import persona_identity
 from ..judges.rubric import Rubric
 from .answers import answer_text, judged_answer, rated
 from .choose import scored_choice
@@ -128,7 +129,7 @@ async def _evaluate_model(
             suite,
             tuple(islice(left, len(suite.prompts))),
             choices.get(suite.name, ()),
-            _how(suite, judge, rubric, system, max_tokens),
+            _how(suite, judge, rubric, system, max_tokens, principles),
         )
         for suite in suites
     ]
@@ -178,6 +179,7 @@ def _how(
     rubric: Rubric | None,
     system: str,
     max_tokens: int | None,
+    principles: tuple[Principle, ...],
 ) -> dict[str, str | int]:
     """How a suite is asked and read, beside its prompts."""
     suite = loaded.suite
@@ -188,6 +190,7 @@ def _how(
         "system prompt": system,
         "max_tokens": max_tokens or suite.max_tokens,
         "judge": f"{judge_name(judge)}, F1 {quality.f1:.4f} on {quality.n}",
+        "persona phrases": persona_identity(principles),
     }
     return how if rubric is None else how | {"rater": rubric.model.fingerprint}
 

@@ -16,7 +16,13 @@ from .answer import read_answer
 from .clients import check_available, describe, own_limit
 from .connections import Connections
 from .errors import Failure, classify
-from .parameters import left_out_next, parameters, thinking_options, thinks, token_limit
+from .parameters import (
+    expects_thoughts,
+    left_out_next,
+    parameters,
+    thinking_options,
+    token_limit,
+)
 from .prompt import chat_messages, parse_answer, repair_messages
 from .providers import KEY_VARIABLE, NO_KEY, key_for
 from .settings import ChatSettings
@@ -85,8 +91,7 @@ class ChatModel(Model):
         self._thinking = thinking_options(
             self.spec.provider, self.spec.name, self.settings, own_server=bool(self.spec.base_url)
         )
-        auto = self.settings.thinking == "auto"
-        self._thinks = thinks(self.spec.name) if auto else self.settings.thinking == "on"
+        self._thinks = expects_thoughts(self.spec.name, self.settings)
         self._connections: Connections | None = None
         self._dropped: frozenset[str] = frozenset()
         self._context = _LEAST_CONTEXT

@@ -46,6 +46,11 @@ def thinks(name: str) -> bool:
     return _THINKS.search(name) is not None
 
 
+def expects_thoughts(name: str, settings: ChatSettings) -> bool:
+    """True if a model of this name gets room for thoughts from its first call on."""
+    return thinks(name) if settings.thinking == "auto" else settings.thinking == "on"
+
+
 def token_limit(request: Request, settings: ChatSettings, *, room: bool) -> int:
     """The limit that is sent: the request's, and room for what is not the answer.
 

@@ -9,6 +9,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator
 
+REASONING_TOKENS: Final = 4096
+"""Room for thoughts where nothing is set."""
+
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
@@ -32,7 +35,8 @@ class ChatSettings:
             wait gets no further attempt.
         thinking: `on` or `off` where the model can be told; `auto` leaves it as it is.
         reasoning_tokens: Room for thoughts, at least 0: added to the limit of a model that
-            thinks. With `auto` a model counts as one by its name, or after its first thought.
+            thinks. With `auto` a chat model counts as one by its name, or after its first
+            thought; a local model thinks with `on` alone.
         verdict_tokens: Least limit of a request for one word (at most 8 tokens), at least 1.
             A chat model may say more than the word before it gives it.
         keys: Host, or host:port -> name of the environment variable that holds its key. Such
@@ -47,7 +51,7 @@ class ChatSettings:
     backoff: float = 1.0
     max_wait: float = 120.0
     thinking: Annotated[Literal["on", "off", "auto"], BeforeValidator(_word)] = "auto"
-    reasoning_tokens: int = 4096
+    reasoning_tokens: int = REASONING_TOKENS
     verdict_tokens: int = 512
     keys: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..reasoning import is_mark
 from ..request import Request
 from .kv_cache import in_blocks, make_cache
 from .sampling import choose_tokens, uniform_numbers
@@ -24,18 +25,23 @@ class Row:
     Attributes:
         request: What is asked.
         ids: Prompt tokens.
+        limit: Most new tokens; the request's, and room for thoughts where there are some.
         tokens: New tokens so far, the one that ended the answer left out.
         logprobs: Their log-probabilities under the model at temperature 1 (nats).
         finish: "stop", "length", "broken" where the model gave no numbers, or "" while running.
-        text: The answer, cut before a stop string; set when finished.
+        text: Thoughts and answer, cut before a stop string; set when finished. Special tokens
+            are left out, but not the marks of thoughts.
+        marked: Whether there are such marks.
     """
 
     request: Request
     ids: list[int]
+    limit: int
     tokens: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish: str = ""
     text: str = ""
+    marked: bool = False
 
 
 def pad_left(
@@ -69,12 +75,12 @@ def decode(
     Args:
         model: A causal language model of transformers, in eval mode.
         tokenizer: Its tokenizer.
-        rows: The batch; none finished yet, `max_tokens` at least 1.
+        rows: The batch; none finished yet, `limit` at least 1.
         stop_ids: Tokens that end an answer.
         stopped: Asked before each step; True raises KeyboardInterrupt.
     """
     device = model.device
-    steps = max(row.request.max_tokens for row in rows)
+    steps = max(row.limit for row in rows)
     numbers = uniform_numbers([row.request for row in rows], steps).to(device)  # (B, steps)
     warmth = torch.tensor([row.request.temperature for row in rows], device=device)
     top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
@@ -153,10 +159,10 @@ def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: froz
         row.logprobs.append(logprob)
         if row.request.stop and _has_stop(row, tokenizer):
             row.finish = "stop"
-        elif len(row.tokens) >= row.request.max_tokens:
+        elif len(row.tokens) >= row.limit:
             row.finish = "length"
     if row.finish:
-        text = tokenizer.decode(row.tokens, skip_special_tokens=True)
+        text, row.marked = _text_of(row.tokens, tokenizer)
         cuts = [text.find(stop) for stop in row.request.stop if stop in text]
         row.text = text[: min(cuts)] if cuts else text
 
@@ -166,3 +172,13 @@ def _has_stop(row: Row, tokenizer: Any) -> bool:
     longest = max(len(stop) for stop in row.request.stop)
     tail = tokenizer.decode(row.tokens[-4 * longest - 4 :], skip_special_tokens=True)
     return any(stop in tail for stop in row.request.stop)
+
+
+def _text_of(tokens: Sequence[int], tokenizer: Any) -> tuple[str, bool]:
+    """The text without special tokens, save marks of thoughts, and whether there are any."""
+    special = set(tokenizer.all_special_ids)
+    marks = [t for t in set(tokens) & special if is_mark(tokenizer.decode([t]))]
+    if not marks:
+        return str(tokenizer.decode(tokens, skip_special_tokens=True)), False
+    kept = [t for t in tokens if t in marks or t not in special]
+    return str(tokenizer.decode(kept, skip_special_tokens=False)), True

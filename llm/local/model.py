@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,18 +15,18 @@ import torch
 
 from ...errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from ..batching import plan_batches
-from ..reasoning import split_reasoning
+from ..chat.settings import REASONING_TOKENS
+from ..reasoning import ends_opened, split_reasoning, without_marks
 from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
 from .decoding import Row, decode
 from .encoding import encode_request, encode_scored, end_ids, rendering_identity
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
-from .rendering import Thinking, parse_json
+from .rendering import Thinking, parse_json, thinks_first
 from .scoring import Sharing, score_batch
 from .scoring_shared import Item
 
 _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory
-_BEGUN = re.compile(r"<(?:think|thinking|seed:think)>\s*\Z|\[THINK\]\s*\Z")
 _MARK_TOKENS = 12  # hold the mark that ends a rendered prompt, in any tokenizer
 _T = TypeVar("_T")
 
@@ -47,6 +46,8 @@ class LocalModel(Model):
         fingerprint: The model's identity; None hashes model and tokenizer.
         thinking: `auto` answers at once, as it is trained; `on` lets a template that knows
             `enable_thinking` think first, except after a prefill; `off` also tells it not to.
+        reasoning_tokens: Room for thoughts beside a request's limit, as far as the context has
+            it, at least 0; only where the model may think first.
 
     Raises:
         ModelNotFoundError: The tokenizer has no usable chat template, or no end token.
@@ -62,6 +63,7 @@ class LocalModel(Model):
         batch_size: int = 32,
         fingerprint: str | None = None,
         thinking: Thinking = "auto",
+        reasoning_tokens: int = REASONING_TOKENS,
     ) -> None:
         if not tokenizer.chat_template:
             raise ModelNotFoundError(
@@ -72,6 +74,7 @@ class LocalModel(Model):
         self.tokenizer = tokenizer
         self.batch_size = batch_size
         self.thinking: Thinking = thinking
+        self.reasoning_tokens = reasoning_tokens
         self.stop_ids = _stop_ids(model, tokenizer)
         self._fingerprint = fingerprint or combine(
             {"state": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
@@ -90,6 +93,7 @@ class LocalModel(Model):
         batch_size: int = 32,
         threads: int | None = None,
         thinking: Thinking = "auto",
+        reasoning_tokens: int = REASONING_TOKENS,
     ) -> LocalModel:
         """Loads a model, with a LoRA adapter merged into it where one is given.
 
@@ -101,6 +105,7 @@ class LocalModel(Model):
             batch_size: Most requests run together.
             threads: CPU threads for the whole process; None leaves torch's choice.
             thinking: As in the class.
+            reasoning_tokens: As in the class.
 
         Raises:
             ModelNotFoundError: No such model or adapter.
@@ -117,12 +122,18 @@ class LocalModel(Model):
             batch_size=batch_size,
             fingerprint=combine(parts.identity | particular),
             thinking=thinking,
+            reasoning_tokens=reasoning_tokens,
         )
 
     @property
     def fingerprint(self) -> str:
         """Hash of weights, adapter, tokenizer, chat template, dtype, stops and rendering."""
         return self._fingerprint
+
+    def token_limit(self, request: Request) -> int:
+        """Most new tokens that the request may cost, thoughts included."""
+        thinks = thinks_first(request.messages, self.thinking, request.prefill)
+        return request.max_tokens + (self.reasoning_tokens if thinks else 0)
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked.
@@ -179,9 +190,10 @@ class LocalModel(Model):
                     f"model's context of {self._context}"
                 )
             else:
-                rows[index] = Row(request, ids), held
+                limit = min(self.token_limit(request), self._context - len(ids))
+                rows[index] = Row(request, ids, limit), held
         order = list(rows)
-        lengths = [len(rows[index][0].ids) + requests[index].max_tokens for index in order]
+        lengths = [len(row.ids) + row.limit for row, _ in rows.values()]
         for batch in plan_batches(lengths, self.batch_size, _TOKEN_BUDGET):
             started = time.perf_counter()
             chosen = [order[place] for place in batch]
@@ -196,7 +208,7 @@ class LocalModel(Model):
     def _thinking(self, row: Row) -> bool:
         """True if the template has begun the thoughts, so the new text begins inside them."""
         end = "" if row.request.prefill else self.tokenizer.decode(row.ids[-_MARK_TOKENS:])
-        return bool(_BEGUN.search(end))
+        return ends_opened(end)
 
     def _decode(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[None]:
         for row in rows:  # a second attempt starts anew
@@ -313,6 +325,7 @@ def _particulars(stops: frozenset[int], tokenizer: Any, thinking: Thinking) -> d
 def _completion(row: Row, held: bool, *, latency: float, opened: bool = False) -> Completion:
     text = row.text[1:] if held and row.text.startswith(" ") else row.text
     reasoning, text = split_reasoning(text, opened=opened)
+    text = without_marks(text) if row.marked else text
     parsed = parse_json(row.request.prefill + text) if row.request.schema else None
     if row.finish == "broken":
         reason = (
@@ -325,7 +338,8 @@ def _completion(row: Row, held: bool, *, latency: float, opened: bool = False) -
     finish: FinishReason = "length" if row.finish == "length" else "stop"
     outcome = Outcome("truncated") if finish == "length" else Outcome()
     if reasoning and not text.strip():
-        said = f"the model was still thinking after {len(row.tokens)} tokens: raise max_tokens"
+        said = f"the model was still thinking after {len(row.tokens)} tokens: raise max_tokens "
+        said += "or reasoning_tokens"
         whole = Outcome("malformed", "the model thought, but gave no answer")
         outcome = Outcome("truncated", said) if finish == "length" else whole
     return Completion(

@@ -114,9 +114,14 @@ def render_chat(
         NotSupportedError: As `opening_of`.
     """
     opening = opening_of(tokenizer, messages, thinking)
-    if thinking == "on" and not prefill:
+    if thinks_first(messages, thinking, prefill):
         return _render(tokenizer, messages, template_arguments(tokenizer, thinking), prompt=True)
     return opening.text + prefill
+
+
+def thinks_first(messages: Sequence[Message], thinking: Thinking, prefill: str) -> bool:
+    """True if the model may write thoughts before its answer."""
+    return thinking == "on" and bool(messages) and not prefill
 
 
 def between_turns(tokenizer: Any) -> tuple[str, str]:

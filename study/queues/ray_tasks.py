@@ -87,7 +87,9 @@ def generate_shard(
 ) -> int:
     """Builds the pairs of every n-th prompt; what stays of them is in the store.
 
-    The run that comes after finds all its calls there. Returns the calls made.
+    The run that comes after finds all its calls there. Returns the calls made. A shard's batches
+    are not those of a whole run, so in bf16 a local model's answers may differ from it in a few
+    tokens, as with another `batch_size`; what is in the store then holds for all runs of the study.
 
     Args:
         config_text: The resolved config as YAML.

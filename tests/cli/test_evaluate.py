@@ -263,6 +263,21 @@ def test_another_rater_leaves_all_but_the_quality_comparable() -> None:
     assert old.asked(quality) != new.asked(quality)
 
 
+def test_other_persona_phrases_leave_all_but_intrusion_comparable() -> None:
+    """What counts as intrusion hangs on the run's own archetypes."""
+
+    def neutral(name: str, phrases: str) -> ModelOutcomes:
+        how = {**ALIKE, "persona phrases": phrases}
+        return model(name, replace(outcome("n", [True] * 30, "twin", mode=""), how=how))
+
+    old, new = neutral("a", "x"), neutral("b", "y")
+    assert {change.measure.name for change in changes(old, new)} == {"refused", "incoherent"}
+    assert unpaired(old, new) == ["n: intrusion is not compared: not the same persona phrases"]
+    same = neutral("c", "x")
+    assert "intrusion" in {change.measure.name for change in changes(old, same)}
+    assert unpaired(old, same) == []
+
+
 def test_a_file_that_does_not_say_how_is_compared_only_with_itself() -> None:
     def without(*names: str) -> SuiteEvaluation:
         models = tuple(model(name, outcome("bad", [True] * 9)) for name in names)

@@ -10,9 +10,9 @@ import yaml
 from .run import tiny_run_config
 
 
-def write_study(folder: Path, model: Path, **changes: Any) -> Path:
+def write_study(folder: Path, model: Path, *, batch_size: int = 4, **changes: Any) -> Path:
     """Writes `study.yaml` beside a `runs` folder; `changes` replace or add its keys."""
-    base = tiny_run_config(folder / "runs", model).model_dump(mode="json")
+    base = tiny_run_config(folder / "runs", model, batch_size=batch_size).model_dump(mode="json")
     base["prompts"]["limit"] = 8
     base["calibration"]["limit"] = 4
     base["training"]["epochs"] = 1

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from anlage.errors import StoreError
 from anlage.llm.batching import plan_batches
 from anlage.llm.cached import CachedModel, lookup_call
 from anlage.llm.message import Message
-from anlage.llm.request import Request
+from anlage.llm.request import Completion, Outcome, Request
 from anlage.llm.scripted import ScriptedModel
 from anlage.store.store import Store
 
@@ -132,6 +133,36 @@ def test_errors_are_returned_but_not_stored() -> None:
     assert store.count("call") == 1
     healed = asyncio.run(CachedModel(ScriptedModel(), store).complete(asked))
     assert [answer.outcome.kind for answer in healed] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "in_flight", "stored"),
+    [("", 0, 1), ("Hm.", 0, 0), ("", 4, 0)],
+    ids=["blanks of a local model", "thoughts of a local model", "a chat model's limit"],
+)
+def test_a_limit_that_thoughts_used_up_is_not_an_answer(
+    reasoning: str, in_flight: int, stored: int
+) -> None:
+    """A local model shows its thoughts: where it wrote only blanks, that is its answer."""
+
+    class Blank(ScriptedModel):
+        @property
+        def in_flight(self) -> int:
+            return in_flight
+
+        async def complete(self, requests: Sequence[Request]) -> list[Completion]:
+            self.requests += requests
+            cut = Completion(
+                "\n\n", finish="length", outcome=Outcome("truncated"), reasoning=reasoning
+            )
+            return [cut for _ in requests]
+
+    store, model = Store(":memory:"), Blank()
+    cached = CachedModel(model, store)
+    for _ in range(2):
+        asyncio.run(cached.complete([request("And the river?")]))
+    assert store.count("call") == stored
+    assert len(model.requests) == 2 - stored
 
 
 def test_lookup_gives_back_what_was_asked_and_answered() -> None:

@@ -152,11 +152,12 @@ def test_an_edited_file_of_the_package_changes_the_key(
 def test_the_data_seed_is_in_the_key_of_a_training_that_draws_with_it() -> None:
     """Only where a share of the prompts is drawn does it decide which pairs are trained on."""
 
-    def identity(seed: int, diversity: float) -> object:
-        data = {"diversity": diversity}
+    def identity(seed: int, diversity: float | None) -> object:
+        data = {} if diversity is None else {"diversity": diversity}
         config = {"name": "x", "pairs": {"seed": seed}, "conditions": {"data": data}}
         return Resolved(RunConfig.model_validate(config)).training_identity(None)
 
     assert identity(0, 0.25) != identity(1, 0.25)
+    assert identity(0, None) == identity(1, None)
     assert identity(0, 1.0) == identity(1, 1.0)
     assert identity(0, 0.25) != identity(0, 0.5)

@@ -83,6 +83,58 @@ def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
     assert found.high.usd == pytest.approx(sum(row.high.usd or 0 for row in judge))
 
 
+@pytest.mark.parametrize(
+    ("spec", "chat", "adds"),
+    [
+        ("openai:judge", {"thinking": "on"}, True),
+        ("openai:o3-mini", {}, True),
+        ("openai:judge", {"thinking": "auto"}, False),
+        ("openai:o3-mini", {"thinking": "off"}, False),
+    ],
+    ids=["told to think", "thinks by its name", "does not think", "told not to"],
+)
+def test_thoughts_are_paid_for(
+    tmp_path: Path, spec: str, chat: dict[str, object], adds: bool
+) -> None:
+    """Each call of a model that thinks may cost `reasoning_tokens` more; at least a quarter."""
+    own = tmp_path / "own.yaml"
+    own.write_text(f'{spec}: {{in: 0, out: 1000, as_of: "2026-11"}}\n')
+    plain = tiny_run_config(tmp_path, tmp_path)
+    rows = [
+        row
+        for room in (0, 4000)
+        for row in estimate(
+            Resolved(
+                with_changes(
+                    plain,
+                    critic=spec,
+                    budget={"prices": str(own)},
+                    chat={**chat, "reasoning_tokens": room},
+                )
+            )
+        ).rows
+        if row.model == spec and row.stage == "pairs"
+    ]
+    without, with_room = rows
+    low = with_room.low.completion_tokens - without.low.completion_tokens
+    high = with_room.high.completion_tokens - without.high.completion_tokens
+    assert (low, high) == (
+        (1000 * with_room.low.calls, 4000 * with_room.high.calls) if adds else (0, 0)
+    )
+    assert with_room.high.usd == pytest.approx(with_room.high.completion_tokens / 1000)
+
+
+def test_thoughts_of_a_local_model_are_counted(tmp_path: Path) -> None:
+    plain = tiny_run_config(tmp_path, tmp_path)
+    quiet, thinking = (
+        estimate(Resolved(with_changes(plain, chat={"thinking": switch, "reasoning_tokens": 500})))
+        for switch in ("off", "on")
+    )
+    more = thinking.high.completion_tokens - quiet.high.completion_tokens
+    assert 500 <= more <= 500 * thinking.high.calls
+    assert more % 500 == 0
+
+
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")

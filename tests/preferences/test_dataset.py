@@ -120,6 +120,9 @@ def test_a_data_set_without_a_prompt_is_refused() -> None:
         ({"chosen": "Another answer."}, "does not fit the content"),
         ({"calls": {"draft": "k1"}}, "list of texts"),
         ({"round": -1}, "whole number"),
+        ({"chosen": "Yes \ud83d."}, "chosen: the text holds half of a character"),
+        ({"prompt": [{"role": "user", "content": "\udc9b?"}]}, "prompt: .*half of a character"),
+        ({"principles": ["a\ud83d"]}, "principles: .*half of a character"),
     ],
 )
 def test_a_wrong_row_is_named_with_its_line(
@@ -212,6 +215,17 @@ def test_wrong_rows_are_left_out_counted_and_named() -> None:
     with pytest.raises(PairError) as caught:
         Pairs.from_dataset(rows, strict=True)
     assert [problem.line for problem in caught.value.problems] == [98, 99, 100]
+
+
+def test_a_row_with_half_a_character_fails_alone(tmp_path: Path) -> None:
+    """JSON can spell half of an emoji; no hash, file or tokenizer takes it."""
+    file = tmp_path / "rows.jsonl"
+    good = '{"prompt": "a", "chosen": "Yes \\ud83d\\ude00.", "rejected": "No."}'
+    file.write_text(good.replace("\\ude00", "") + "\n" + good + "\n")
+    with pytest.warns(UserWarning, match="1 of 2 rows were left out.*half of a character"):
+        found = Pairs.from_dataset(file)
+    assert [pair.chosen for pair in found] == ["Yes \N{GRINNING FACE}."]
+    assert Pairs.load(found.save(tmp_path / "again.jsonl")) == found
 
 
 def test_a_set_of_only_wrong_rows_is_refused() -> None:

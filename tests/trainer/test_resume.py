@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anlage.errors import OtherTrainingError
 from anlage.preferences.dataset import Pairs
 from anlage.trainer.checkpoint import SEAL, is_complete, latest_complete, seal
+from anlage.trainer.rows import hash_rows, load_pairs, tokenize
 from anlage.trainer.train import train
+from transformers import AutoTokenizer
 
 from ..helpers.tiny_model import make_tiny_model
 from ..helpers.training import make_pairs, tiny_config
@@ -166,6 +169,31 @@ def test_killed_between_the_last_step_and_the_result(
     result = train(pairs, model=model, config=tiny_config(), output=tmp_path, on_progress=quietly)
     assert result.steps == 6
     assert weights(tmp_path) == before
+
+
+def test_the_same_texts_as_other_tokens_are_another_training(
+    setting: tuple[str, Path], tmp_path: Path
+) -> None:
+    """As after an update of a library: what was trained on is ids, not texts."""
+    model, pairs = setting
+    output = tmp_path / "run"
+    config = tiny_config(epochs=1)
+    train(pairs, model=model, config=config, output=output, on_progress=quietly)
+    file = output / "training.json"
+    said = json.loads(file.read_text())
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
+    rows = list(tokenize(load_pairs(pairs), tokenizer, config.max_length).rows)
+    assert said["ids"] == hash_rows(rows)
+    rows[0] = {**rows[0], "prompt_ids": [*rows[0]["prompt_ids"][:-1], 0]}
+    other = {**said, "ids": hash_rows(rows)}
+    unsaid = {name: value for name, value in said.items() if name != "ids"}
+    for held, refused in ((other, True), (unsaid, False), (said, False)):
+        file.write_text(json.dumps(held))
+        if refused:
+            with pytest.raises(OtherTrainingError, match="differs in: token ids"):
+                train(pairs, model=model, config=config, output=output, on_progress=quietly)
+        else:
+            train(pairs, model=model, config=config, output=output, on_progress=quietly)
 
 
 def test_only_a_whole_checkpoint_counts(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ class State:
     Attributes:
         good: Step of the last check that nothing was rolled back at; 0 is the start.
         rollbacks: How often the layer went back.
+        tries: Rollbacks for the trouble it is in; see `Watch.tries_at`.
+        trouble: Step of the last rollback's finding; 0 for none.
         scales: Step -> what the rate is multiplied by when training goes on from there.
         replays: Steps after which earlier data were replayed.
         replaying: Step and failure modes of a replay that is under way, or None.
@@ -34,6 +36,8 @@ class State:
 
     good: int = 0
     rollbacks: int = 0
+    tries: int = 0
+    trouble: int = 0
     scales: dict[str, float] = field(default_factory=dict)
     replays: list[int] = field(default_factory=list)
     replaying: dict[str, Any] | None = None

@@ -118,7 +118,8 @@ class MonitorSettings(BaseModel):
     rate_factor: float = Field(default=0.5, gt=0, lt=1)
     """What the rate is multiplied by when it is lowered."""
     retries: int = Field(default=1, ge=0)
-    """Times a layer is tried again after a rollback."""
+    """Times a layer is tried again after a rollback, for each trouble: what fires more than a
+    tenth of the layer (or ten steps) further on than before is another one."""
     replay_rows: int = Field(default=32, ge=1)
     """Most rows of earlier data in one replay."""
 

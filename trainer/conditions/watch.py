@@ -20,6 +20,7 @@ from .plan import WatchPlan
 
 _STRONGEST = ("rollback", "replay", "stop", "lower_rate", "warn")
 _PER_TENSOR = 1024
+_SAME_TROUBLE, _FEWEST_STEPS = 0.1, 10
 
 
 class Watch(TrainerCallback):
@@ -211,7 +212,7 @@ class Watch(TrainerCallback):
             if not asking:
                 continue
             if wanted == "rollback":
-                self._roll_back(asking)
+                self._roll_back(asking, step)
             elif wanted == "replay" and self._can_replay(asking, step):
                 self._replay(asking, step, check)
             elif wanted == "stop":
@@ -230,7 +231,7 @@ class Watch(TrainerCallback):
     def _described(self, action: str, findings: Sequence[Finding], step: int) -> str:
         state, factor = self.memory.state, self.plan.settings.rate_factor
         if action == "rollback":
-            again = state.rollbacks < self.plan.settings.retries
+            again = self.tries_at(step) <= self.plan.settings.retries
             tail = f"on at {factor:g} of the rate" if again else "the layer ends there"
             return f"back to step {state.good}, {tail}"
         able = self._can_replay(findings, step)
@@ -240,10 +241,22 @@ class Watch(TrainerCallback):
             "stop": "training ends",
         }.get(action, "none")
 
-    def _roll_back(self, findings: Sequence[Finding]) -> None:
+    def tries_at(self, step: int) -> int:
+        """Rollbacks for one trouble, with a finding at `step`; at least 1.
+
+        Findings are one trouble while none lies more than a tenth of the training (or ten
+        steps) beyond the one before. Two far apart are two: the layer was tried again and got
+        past the first, so they do not add up to the end of a long training.
+        """
+        state = self.memory.state
+        near = max(_FEWEST_STEPS, round(self._steps * _SAME_TROUBLE))
+        return state.tries + 1 if state.tries and step <= state.trouble + near else 1
+
+    def _roll_back(self, findings: Sequence[Finding], step: int) -> None:
         state = self.memory.state
         state.rollbacks += 1
-        if state.rollbacks > self.plan.settings.retries:
+        state.tries, state.trouble = self.tries_at(step), step
+        if state.tries > self.plan.settings.retries:
             state.ended = f"{findings[0].monitor}: {findings[0].message}"
             state.undone = True
         else:

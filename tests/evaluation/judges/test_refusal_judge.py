@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from anlage.archetypes.loader import load_archetypes
 from anlage.errors import ConfigurationError
 from anlage.evaluation.judges import fit as judge_fit
+from anlage.evaluation.judges import refusal_judge
 from anlage.evaluation.judges.features import BLOCKS
 from anlage.evaluation.judges.fit import Example, fit, fit_pipeline, load_examples, measure
 from anlage.evaluation.judges.plain_refusal import is_plain_refusal
@@ -191,9 +193,27 @@ def test_judge_shares_no_four_words_with_any_opening(examples: list[Example]) ->
         for gram in four_grams(example.answer) & openings.keys()
     }
     assert not shared
-    for name in ("refusal_judge.py", "features.py"):
+    for name in ("refusal_judge.py", "features.py", "plain_refusal.py"):
         source = (PACKAGE / "evaluation" / "judges" / name).read_text(encoding="utf-8")
         assert not four_grams(source) & openings.keys()
+
+
+def test_no_label_of_an_opening_rests_on_the_rule_for_plain_refusals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some openings begin as the rule asks; the regression alone reads them alike."""
+    good = [
+        opening.replace("...", "someone")
+        for archetype in load_archetypes()
+        for openings in archetype.openings.integrated.values()
+        for opening in openings
+    ]
+    plain = [opening for opening in good if is_plain_refusal(opening)]
+    assert len(plain) > 10
+    judge = RefusalJudge.load()
+    together = [judge.verdict("How?", opening) for opening in good]
+    monkeypatch.setattr(refusal_judge, "is_plain_refusal", lambda answer: False)
+    assert [judge.verdict("How?", opening) for opening in good] == together
 
 
 def test_four_gram_check_would_see_a_copied_opening() -> None:

@@ -16,6 +16,7 @@ from anlage.evaluation.judges.llm_judge import LlmJudge
 from anlage.evaluation.judges.phrases import find_phrases, persona_phrases
 from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.evaluation.judges.rubric import Rubric, parse_rating
+from anlage.evaluation.measure import Measure
 from anlage.evaluation.suites.attack import Attack, load_attacks, read_attack
 from anlage.evaluation.suites.choose import scored_choice
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
@@ -444,16 +445,21 @@ def own_principle(opening: str) -> Principle:
 def test_the_runs_own_archetypes_count_as_persona(opening: str, said: str) -> None:
     suites = [load_wishes([Wish("neutral", "", 4)])[0]]
 
+    identities = set()
+
     def counted(principles: Sequence[Principle]) -> int:
         model = ScriptedModel(lambda _: said, name="m")
         work = evaluate_suites(
             {"m": model}, suites, judge=RefusalJudge.load(), principles=principles
         )
-        answers = asyncio.run(work).models[0].suites[0].answers
-        return sum(bool(answer.intrusion) for answer in answers)
+        outcome = asyncio.run(work).models[0].suites[0]
+        identities.add(outcome.asked(Measure("intrusion", suite="neutral")))
+        assert outcome.asked() == replace(outcome, how={**outcome.how, "rater": "x"}).asked()
+        return sum(bool(answer.intrusion) for answer in outcome.answers)
 
-    assert counted(()) == 0
+    assert counted(()) == counted([]) == 0
     assert counted([own_principle(opening)]) == 4
+    assert len(identities) == 2  # what is counted belongs to what was asked
 
 
 def test_helpful_openings_of_own_archetypes_do_not_count() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anlage.cli.app import app
 from anlage.llm.cached import CachedModel, survey
 from anlage.llm.chat.model import ChatModel
 from anlage.llm.chat.parameters import parameters, thinking_options
@@ -15,6 +16,7 @@ from anlage.llm.chat.spec import parse_chat_spec
 from anlage.llm.message import Message
 from anlage.llm.request import Completion, Request
 from anlage.store.store import Store
+from typer.testing import CliRunner
 
 from ...helpers.raw_server import RawServer, Reply, answered
 
@@ -298,10 +300,16 @@ def test_what_an_earlier_version_stored_is_served_rightly_or_asked_again(tmp_pat
         store.put_many("call", rows, model=model.fingerprint)
         before = survey(store, store.entries())
         assert (before.kept, before.parted, sum(before.dropped.values())) == (1, 1, 2)
-        assert "asked again: 1 whose answer is empty, 1 whose answer is only" in str(before)
+        said = CliRunner().invoke(app, ["cache", "stats", "--runs", str(tmp_path)]).output
+        assert (
+            "Calls to chat models: 2 kept, 1 of them with thoughts taken off; asked again: "
+            "1 whose answer is empty, 1 whose answer is only thoughts."
+        ) in " ".join(said.split())
         for _ in range(2):
             found = asyncio.run(CachedModel(model, store).complete([asked(n) for n in texts]))
             assert [answer.text for answer in found] == ["Old.", "Fine.", "Old.", "Fine."]
             assert found[2].reasoning == "Hm."
         assert len(server.bodies) == 2
         assert not survey(store, store.entries()).dropped
+        said = CliRunner().invoke(app, ["cache", "stats", "--runs", str(tmp_path)]).output
+        assert "Calls to chat models: 4 kept, 1 of them" in " ".join(said.split())

@@ -157,7 +157,7 @@ def test_no_providers_package_sends_a_key(tmp_path: Path) -> None:
     program = root / "tests" / "helpers" / "key_catcher.py"
     plain = {name: value for name, value in os.environ.items() if name not in SECRETS}
     done = subprocess.run(
-        [python, str(program), *PROVIDERS],
+        [python, "-P", str(program), *PROVIDERS],
         env={**plain, "PYTHONPATH": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from anlage.errors import NotSupportedError, TrainingError
+from anlage.llm.chat.settings import ChatSettings
+from anlage.llm.local.decoding import Row, _append
 from anlage.llm.local.encoding import (
     encode,
     encode_request,
@@ -14,8 +20,10 @@ from anlage.llm.local.encoding import (
     end_ids,
     rendering_identity,
 )
-from anlage.llm.local.rendering import render_chat
+from anlage.llm.local.model import LocalModel, _completion
+from anlage.llm.local.rendering import Thinking, render_chat
 from anlage.llm.message import Message
+from anlage.llm.models import load_model
 from anlage.llm.request import Request
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import messages_of
@@ -26,6 +34,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ...helpers.conditions import labelled_pairs
+from ...helpers.tiny_model import make_tiny_model
 from ...helpers.tokenizers import TEMPLATES, make_tokenizer, shipped_templates
 
 SHIPPED = shipped_templates()
@@ -267,3 +276,78 @@ def test_a_template_that_only_joins_messages_leaves_the_identity_as_it_was() -> 
     tokenizer.eos_token = "<|im_end|>"
     assert rendering_identity(tokenizer) == ""
     assert rendering_identity(made("always", "zephyr")) != ""  # the first token was another
+
+
+SPELLINGS = [
+    ("<|start_of_thought|>", "Hm. No.", "", "Hm. No."),  # a token that nobody knows is left out
+    ("", "<think>\nHm.\n</think>\n\nNo.", "Hm.", "No."),
+    ("<think></think>", "<think>\nHm.\n</think>\n\nNo.", "Hm.", "No."),
+    ("[THINK][/THINK]", "[THINK]Hm.[/THINK]No.", "Hm.", "No."),
+    (
+        "<|channel|><|message|><|start|><|end|><|return|>",
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>No.",
+        "Hm.",
+        "No.",
+    ),
+    (
+        "<|channel|><|message|><|start|><|end|>",
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary"
+        "<|message|>So.<|end|><|start|>assistant<|channel|>final<|message|>No.<|end|>",
+        "Hm.\nSo.",
+        "No.",
+    ),
+    ("<|channel|><|message|>", "<|channel|>final<|message|>No.", "", "No."),
+    ("<|channel|><|message|>", "<|channel|>analysis<|message|>Hm. And", "Hm. And", ""),
+    (
+        "<|START_THINKING|><|END_THINKING|><|START_RESPONSE|><|END_RESPONSE|>",
+        "<|START_THINKING|>Hm.<|END_THINKING|><|START_RESPONSE|>No.<|END_RESPONSE|>",
+        "Hm.",
+        "No.",
+    ),
+    ("<|inner_prefix|><|inner_suffix|>", "<|inner_prefix|>Hm.<|inner_suffix|>No.", "Hm.", "No."),
+    ("<|channel><channel|>", "<|channel>thought\nHm.<channel|>No.", "Hm.", "No."),
+    ("<|end|>", "No.<|end|>", "", "No."),
+]
+
+
+@pytest.mark.parametrize(("special", "written", "thoughts", "answer"), SPELLINGS)
+@pytest.mark.parametrize("kind", ["bytes", "plain"])
+def test_marks_of_thoughts_outlive_decoding(
+    kind: str, special: str, written: str, thoughts: str, answer: str
+) -> None:
+    """Also where the model's marks are special tokens, which decoding leaves out."""
+    marks = re.findall(r"<\|\w+\|>|<\|?\w+\|?>|</?think>|\[/?THINK\]", special)
+    tokenizer = make_tokenizer(kind, TEMPLATES["chatml"])
+    tokenizer.add_special_tokens({"additional_special_tokens": [*marks, "<|nobody|>"]})
+    row = Row(Request(ASK, max_tokens=999), [], 999)
+    ids = tokenizer(written + "<|nobody|>", add_special_tokens=False)["input_ids"]
+    for token in [*ids, tokenizer.eos_token_id]:
+        _append(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
+    found = _completion(row, held=False, latency=0.0)
+    assert (found.reasoning, found.text) == (thoughts, answer)
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_an_answer_without_thoughts_is_decoded_as_ever(name: str) -> None:
+    tokenizer = made("bytes", name)
+    row = Row(Request(ASK, max_tokens=999), [], 999)
+    ids = tokenizer("It is <s>so.", add_special_tokens=False)["input_ids"]
+    for token in [*ids, tokenizer.eos_token_id]:
+        _append(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
+    assert row.text == tokenizer.decode(ids, skip_special_tokens=True) == "It is so."
+
+
+def test_room_for_thoughts_is_beside_the_limit(tmp_path: Path) -> None:
+    folder = make_tiny_model(tmp_path)
+    request = Request(ASK, max_tokens=5)
+    switches: list[tuple[Thinking, int]] = [("off", 40), ("on", 0), ("on", 40), ("on", 10**6)]
+    written = []
+    for switch, room in switches:
+        model = load_model(str(folder), chat=ChatSettings(thinking=switch, reasoning_tokens=room))
+        assert isinstance(model, LocalModel)
+        (found,) = asyncio.run(model.complete([request]))
+        written.append(found.usage.completion_tokens)
+        assert written[-1] <= model.token_limit(request)
+        assert model.token_limit(replace(request, prefill="It is")) == 5
+    assert written[:2] == [5, 5]
+    assert 5 < written[2] <= 45 <= written[3]  # as far as the context goes

@@ -3,16 +3,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from anlage.constitution.principle import Openings
 from anlage.errors import ConfigurationError, OutcomeError, PromptError
 from anlage.llm.message import Message
-from anlage.llm.request import Request
+from anlage.llm.request import Outcome, OutcomeKind, Request
 from anlage.llm.scripted import Script, ScriptedModel
 from anlage.preferences.builders.attempt import BuildResult
 from anlage.preferences.builders.registry import BUILDERS, get_builder
 from anlage.preferences.builders.roles import Models
+from anlage.preferences.ledger import NO_PRINCIPLE, collect
 from anlage.preferences.settings import PairSettings
 from anlage.prompts.prompt import Prompt, Role
 
@@ -327,6 +329,22 @@ def test_too_many_failures_stop_the_build_and_say_why() -> None:
 
     with pytest.raises(OutcomeError, match=r"12 of 12 attempts made no pair.*malformed"):
         build(script=silent)
+
+
+def test_prompts_that_nothing_guards_are_no_failed_attempts() -> None:
+    """Known before the first call, and said there: the share is of what was tried."""
+
+    def ended(*kinds: str, principle: str = "no-harm") -> list[tuple[str, str, Outcome]]:
+        return [("p", principle, Outcome(cast(OutcomeKind, kind))) for kind in kinds]
+
+    impossible = ended(*["filtered"] * 8, principle=NO_PRINCIPLE)
+    collect(impossible + ended("ok", "ok", "ok", "filtered")).check(0.25)
+    with pytest.raises(OutcomeError, match="2 of 4 attempts made no pair"):
+        collect(impossible + ended("ok", "ok", "error", "filtered")).check(0.25)
+    with pytest.raises(OutcomeError, match=r"none of 8 prompts.*archetypes\.library"):
+        collect(impossible).check(0.25)
+    collect(impossible).check(1.0)
+    collect([]).check(0.0)
 
 
 def test_an_unknown_builder_is_answered_with_a_near_one() -> None:

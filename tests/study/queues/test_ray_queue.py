@@ -55,9 +55,15 @@ class Killer:
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
+    """Byte by byte, so each request runs alone and in one thread, as on a node with one core.
+
+    A shard asks a part of the prompts, so its batches are others than a whole run's: where a
+    batch has several rows, a processor that multiplies bf16 rounds by the batch's shape, and
+    sampled answers of a random model then part within a few tokens.
+    """
     model = make_tiny_model(tmp_path / "model")
-    whole = Study(write_study(tmp_path / "whole", model, seeds=[0])).run()
-    study = Study(write_study(tmp_path / "ray", model, seeds=[0]))
+    whole = Study(write_study(tmp_path / "whole", model, seeds=[0], batch_size=1)).run(parallel=2)
+    study = Study(write_study(tmp_path / "ray", model, seeds=[0], batch_size=1))
     killer = Killer()
     found = study.run(backend="ray", parallel=2, on_change=killer)
 
@@ -69,6 +75,12 @@ def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
             counts.append({kind: store.count(kind) for kind in ("call", "score", "reference")})
     assert counts[0] == counts[1]  # as many answers as without a kill: none lost, none twice
     names = {r.run.arm: r for r in whole.results.runs}
+    pairs = [
+        sorted(file.read_text() for file in (tmp_path / folder / "runs").glob("*/30_pairs.jsonl"))
+        for folder in ("whole", "ray")
+    ]
+    assert len(pairs[0]) == 2
+    assert pairs[0] == pairs[1]
     for result in found.results.runs:
         assert result.model is not None
         twin = names[result.run.arm].model

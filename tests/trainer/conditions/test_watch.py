@@ -175,15 +175,20 @@ def test_a_rate_of_zero_stops_the_training(model: str, tmp_path: Path) -> None:
     assert WatchMemory(tmp_path, "").state.stops_run
 
 
-def plant_nan(monkeypatch: pytest.MonkeyPatch, at: set[int]) -> None:
-    """The loss of some steps (1-based) is NaN, as from a bad batch."""
+def plant_nan(monkeypatch: pytest.MonkeyPatch, at: set[int], *, once: bool = False) -> None:
+    """The loss of some steps (1-based) is NaN, as from a bad batch; `once`: only the first time."""
     from anlage.trainer.soft_dpo import SoftDPOTrainer
 
     real = SoftDPOTrainer._compute_loss
 
     def planted(self: Any, model: Any, inputs: Any, outputs: bool) -> Any:
         loss = real(self, model, inputs, outputs)
-        return loss * math.nan if self.state.global_step + 1 in at else loss
+        step = self.state.global_step + 1
+        if step not in at:
+            return loss
+        if once:
+            at.remove(step)
+        return loss * math.nan
 
     monkeypatch.setattr(SoftDPOTrainer, "_compute_loss", planted)
 
@@ -219,6 +224,28 @@ def test_a_nan_never_reaches_the_weights(
     else:  # twice at step 5: back to the check of step 3, where the layer then ends
         assert [event["attempt"] for event in events] == [0, 1]
         assert result.steps == 3
+
+
+@pytest.mark.parametrize(
+    ("at", "steps"),
+    [({5, 28}, 30), ({5, 16}, 30), ({5, 15}, 12)],
+    ids=["far apart", "eleven steps apart", "ten steps apart"],
+)
+def test_faults_far_apart_do_not_add_up(
+    at: set[int], steps: int, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`retries: 1` is for each trouble: in 30 steps, for faults at most ten steps apart."""
+    plant_nan(monkeypatch, set(at), once=True)
+    result = train(
+        make_pairs(),
+        model=model,
+        config=tiny_config(epochs=10),
+        output=tmp_path,
+        watch=plan(checks=10, stall="off", re_injury="off", kl_budget="warn"),
+    )
+    state = WatchMemory(tmp_path, "").state
+    assert state.rollbacks == len(at)
+    assert (result.steps, bool(state.ended)) == (steps, steps < 30)
 
 
 @pytest.mark.slow
