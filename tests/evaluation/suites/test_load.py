@@ -58,7 +58,7 @@ def test_one_yaml_file_adds_a_suite(tmp_path: Path) -> None:
         ("role:", "`role`"),
         ("files: []", "nothing says where its rows are"),
         ("name: Not A Name", "no suite name"),
-        ("question: no place for it", "`$prompt` exactly once"),
+        ("question: no place for it", "`$prompt` not exactly once"),
         ("licence: ''", "must say something"),
     ],
 )
