@@ -23,13 +23,7 @@ Finding = tuple[str, Location, str, str]
 def check_archetype(
     archetype: Archetype, document: YamlDocument, known_ids: Collection[str]
 ) -> list[Problem]:
-    """Everything wrong with one valid file that its own schema cannot see.
-
-    Args:
-        archetype: The validated file.
-        document: The same file with its lines.
-        known_ids: Ids a counterweight may name.
-    """
+    """Everything wrong with one valid file that its own schema cannot see."""
     findings = [
         *_modes(archetype),
         *_cues(archetype),

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from ..errors import ArchetypeError, Problem
-from ..files.validation import suggestion, validation_problems
+from ..files.validation import Strict, suggestion, validation_problems
 from ..files.yaml_document import is_placeholder
 from ..files.yaml_file import load_yaml
 
@@ -20,10 +20,8 @@ FILE = "references.yaml"
 PATH = Path(__file__).with_name(FILE)
 
 
-class Reference(BaseModel):
+class Reference(Strict):
     """One cited work. Titles and details were checked, not the full texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Literal["V", "T", "A", "M"]
     """V: title and DOI, ISBN or URL seen; T: title seen; A: arXiv id seen; M: from memory."""

@@ -7,15 +7,14 @@ a design hypothesis. Nothing here claims that what evolved is good.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     StrictInt,
@@ -23,7 +22,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ..files.validation import Strict
 from .reference import Reference
+from .vocabulary import load_cues, load_failure_modes
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
@@ -59,11 +60,7 @@ PoleOpenings = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ErrorAsymmetry(_Part):
+class ErrorAsymmetry(Strict):
     """Which error was the costlier one (error management), and the failure it predicts."""
 
     costlier: Literal["miss", "false_alarm"]
@@ -71,21 +68,21 @@ class ErrorAsymmetry(_Part):
     """A failure mode."""
 
 
-class Shadow(_Part):
+class Shadow(Strict):
     """Both poles of the motive; neither says by itself whether it harms or over-protects."""
 
     excess: Texts
     deficit: Texts
 
 
-class AiFailureMode(_Part):
+class AiFailureMode(Strict):
     """A failure mode of an assistant and the pole it is mapped to (a hypothesis)."""
 
     mode: Key
     pole: Pole
 
 
-class AuthoredPrinciple(_Part):
+class AuthoredPrinciple(Strict):
     """One rule as its author wrote it."""
 
     id: Slug
@@ -108,7 +105,7 @@ class AuthoredPrinciple(_Part):
     """Relative sampling weight in (0, 100]."""
 
 
-class Openings(_Part):
+class Openings(Strict):
     """How answers begin; used to prefill drafts and revisions.
 
     `excess` and `deficit` are failing beginnings, as a list or, where one pole
@@ -126,7 +123,7 @@ class Openings(_Part):
         return (*lists.get(mode, ()), *lists.get(ANY_MODE, ()))
 
 
-class Exemplar(_Part):
+class Exemplar(Strict):
     """A labelled answer pair; never trained on. Used to calibrate critics and to probe models."""
 
     failure_mode: Key
@@ -137,7 +134,7 @@ class Exemplar(_Part):
     failing: Text
 
 
-class Evaluation(_Part):
+class Evaluation(Strict):
     """Where it would show that a failure mode rose or fell."""
 
     failure_mode: Key
@@ -146,7 +143,7 @@ class Evaluation(_Part):
     want: Literal["up", "down"]
 
 
-class Evidence(_Part):
+class Evidence(Strict):
     """A cited work and the field it supports."""
 
     ref: Key
@@ -173,7 +170,7 @@ class Source:
     works: Mapping[str, Reference]
 
 
-class Archetype(_Part):
+class Archetype(Strict):
     """One archetype file."""
 
     id: Id
@@ -230,3 +227,27 @@ class Archetype(_Part):
             if entry.mode == mode:
                 return entry.pole
         raise KeyError(f"{self.id} has no failure mode {mode!r}")
+
+
+PATH = Path(__file__).with_name("schema.json")
+
+
+def archetype_json_schema() -> str:
+    """The schema as it stands in `schema.json`, with the vocabularies as enums."""
+    schema = Archetype.model_json_schema()
+    definitions = schema["$defs"]
+    modes = {"enum": sorted(load_failure_modes())}
+    cues = {"type": "array", "items": {"enum": sorted(load_cues())}}
+    definitions["AiFailureMode"]["properties"]["mode"] = modes
+    definitions["ErrorAsymmetry"]["properties"]["predicts"] = modes
+    for name in ("AuthoredPrinciple", "Exemplar", "Evaluation"):
+        definitions[name]["properties"]["failure_mode"] = modes
+    definitions["AuthoredPrinciple"]["properties"]["cues"] = cues
+    schema["properties"]["cues"] = cues
+    schema["title"] = "Anlage archetype"
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_json_schema(path: Path = PATH) -> None:
+    """Writes `schema.json` anew; run it after a change to the schema or a vocabulary."""
+    path.write_text(archetype_json_schema(), encoding="utf-8")

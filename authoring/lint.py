@@ -15,7 +15,7 @@ from ..archetypes.lint.objections import objections
 from ..archetypes.loader import LIBRARY, Reading, read_archetypes
 from ..archetypes.vocabulary import load_cues, load_failure_modes
 from ..errors import ConfigurationError, Problem
-from ..evaluation.checks.lint import lint_checks
+from ..evaluation.checks.verify import lint_checks
 from ..files.yaml_file import load_yaml
 from ..prompts.labelled import LocatedAnswers, read_labelled
 from ..prompts.labelled_linter import check_held_out, labelled_texts, lint_labelled

@@ -14,7 +14,7 @@ from ..llm.models import load_model
 from ..llm.request import Completion, Model, Request
 from ..llm.run_sync import run_sync
 from ..preferences.filters import loops, words
-from ..prompts.lesson import Lesson
+from ..prompts.lessons import Lesson
 from ..prompts.template import render
 
 _PART = re.compile(r"^\W*(shadow|recognition|integration)\W*[:.]\s*", re.IGNORECASE | re.MULTILINE)
@@ -88,7 +88,8 @@ def make_arcs(
         parts, outcome = read_arc(answer)
         outcomes[outcome] += 1
         if outcome == "ok":
-            prompt = (Message("user", f"Tell me what you learned about {_phrase(mode)}."),)
+            learned = f"Tell me what you learned about {mode.replace('_', ' ')}."
+            prompt = (Message("user", learned),)
             slug = f"{name}-{mode}-{number + 1}".replace("_", "-")
             lessons.append(Lesson(slug, prompt, "\n\n".join(parts), mode, name, "made"))
     return MadeArcs(tuple(lessons), dict(outcomes))
@@ -106,7 +107,3 @@ def read_arc(answer: Completion) -> tuple[tuple[str, ...], str]:
     if names != _PARTS or not all(_FEWEST <= len(words(part)) <= _MOST for part in parts):
         return (), "malformed"
     return ((), "loops") if loops(" ".join(parts)) else (parts, "ok")
-
-
-def _phrase(mode: str) -> str:
-    return mode.replace("_", " ")

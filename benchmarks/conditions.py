@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from anlage.preferences.pair import Pair
-from anlage.prompts.lesson import Lesson
+from anlage.prompts.lessons import Lesson
 from anlage.stats.intervals import Rate
 from anlage.tests.helpers.conditions import flipped, labelled_pairs
 from anlage.tests.helpers.tiny_model import make_tiny_model
 from anlage.tests.helpers.training import REFUSE, make_pair, tiny_config
-from anlage.trainer.conditions.check import Check
-from anlage.trainer.conditions.journal import read_checks, read_log
-from anlage.trainer.conditions.plan import WatchPlan
+from anlage.trainer.conditions.journal import WatchPlan, read_checks, read_log
+from anlage.trainer.conditions.monitors import Check
 from anlage.trainer.conditions.settings import NAMES, MonitorSettings
 from anlage.trainer.origin import Origin
 from anlage.trainer.result import TrainedModel
@@ -204,17 +203,16 @@ def probe_time() -> None:
     """Every labelled pair that is shipped for the failure modes, on the embedded model."""
     from anlage.prompts.labelled import balanced_sample, load_labelled
     from anlage.trainer.assembly import load_start
-    from anlage.trainer.conditions.instruments import Instruments
-    from anlage.trainer.conditions.labelled_rows import labelled_rows
+    from anlage.trainer.conditions.instruments import Instruments, labelled_rows
     from anlage.trainer.config import TrainConfig
-    from anlage.trainer.supervised import _make_trainer
+    from anlage.trainer.supervised import _Lessons
 
     config = TrainConfig()
     start = load_start("smollm2-135m", config)
     pairs = balanced_sample(load_labelled(), per_slice=16)
     with tempfile.TemporaryDirectory() as folder:
         rows = [{"input_ids": [1, 2], "labels": [1, 2]}]
-        trainer = _make_trainer(start, rows, config, Path(folder))
+        trainer = _Lessons().make_trainer(start, rows, config, Path(folder))
         probe = labelled_rows(pairs, start.tokenizer, 4)
         instruments = Instruments(trainer, start.tokenizer, probe, 8, ())
         for whole in (True, False):

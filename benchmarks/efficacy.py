@@ -130,7 +130,7 @@ def cell(arm: Arm, base: Arm, measure: Measure) -> str:
     if len(seeds) < 2:
         return span_text(measure, estimate)
     zero = [[0.0] * len(before)] * len(seeds)
-    found = crossed_difference(zero, seeds, within=measure.range).difference
+    found = crossed_difference(zero, seeds, within=measure.range)
     ends = measure.range.clip(found.interval)
     shown = span_text(measure, Estimate(found.value, ends, len(before)))
     scale = 100 if measure.is_rate else 1
@@ -143,7 +143,7 @@ def change(arm: Arm, base: Arm, measure: Measure) -> str:
     seeds, before = values(arm, base, measure)
     if len(seeds) < 2 or len(before) < 2:
         return "–"
-    gap = crossed_difference([before] * len(seeds), seeds, within=measure.range).difference
+    gap = crossed_difference([before] * len(seeds), seeds, within=measure.range)
     scale = 100 if measure.is_rate else 1
     low, high = scale * gap.interval.low, scale * gap.interval.high
     return f"{scale * gap.value:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -32,9 +32,8 @@ import transformers
 import trl
 from anlage.llm.local.decoding import Row, decode
 from anlage.llm.request import Request
-from anlage.trainer.attention import use_attention, use_flex
-from anlage.trainer.layout import choose_layout
-from anlage.trainer.logps import causal_model
+from anlage.trainer.logps import causal_model, choose_layout
+from anlage.trainer.shared_prefix import use_attention, use_flex
 from anlage.trainer.soft_dpo import SoftDPOTrainer, SoftPairCollator
 from datasets import Dataset
 from peft import LoraConfig

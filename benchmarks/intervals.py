@@ -16,7 +16,6 @@ from itertools import product
 
 import numpy as np
 from anlage.stats.clusters import clustered_difference, clustered_rate, sign_flip_p
-from anlage.stats.equivalence import mean_equivalence, rate_equivalence
 from anlage.stats.intervals import (
     SHARE,
     holm,
@@ -26,7 +25,7 @@ from anlage.stats.intervals import (
     paired_mean_difference,
     wilson,
 )
-from anlage.stats.seeds import crossed_difference, seed_difference
+from anlage.stats.seeds import crossed_difference, mean_equivalence
 from scipy.stats import binom, norm
 
 Rng = np.random.Generator
@@ -97,7 +96,7 @@ def covering(rng: Rng, runs: int) -> list[Row]:
 
     def seeds() -> bool:
         after = (0.1 + 0.05 * rng.normal(size=5)).tolist()
-        return seed_difference([0.0] * 5, after).difference.interval.contains(0.1)
+        return paired_mean_difference([0.0] * 5, after).interval.contains(0.1)
 
     def crossed(prompt_sd: float) -> bool:
         gaps = (
@@ -107,7 +106,7 @@ def covering(rng: Rng, runs: int) -> list[Row]:
             + 0.4 * rng.normal(size=(5, 40))
         )
         found = crossed_difference(np.zeros((5, 40)).tolist(), gaps.tolist())
-        return found.difference.interval.contains(0.1)
+        return found.interval.contains(0.1)
 
     cover = "95% interval covers"
     return [
@@ -178,7 +177,7 @@ def crossed_rates(rng: Rng, runs: int) -> list[Row]:
 
     def holds(seeds: int, prompts: int, p: float, q: float, alike: float) -> bool:
         before, after = (answers(rng, r, prompts, alike, seeds).T for r in (p, q))
-        found = crossed_difference(before.tolist(), after.tolist(), within=SHARE).difference
+        found = crossed_difference(before.tolist(), after.tolist(), within=SHARE)
         return found.interval.low - 1e-12 <= q - p <= found.interval.high + 1e-12
 
     rows = []
@@ -221,12 +220,9 @@ def rejecting(rng: Rng, runs: int, resamples: int) -> list[Row]:
     def family() -> bool:
         return min(holm([mcnemar(*pairs(rng, 97, 0.4, 0.4, 0.5)).p for _ in range(12)])) < 0.05
 
-    def lost(n: int, p: float) -> bool:
-        return rate_equivalence(*pairs(rng, n, p, p - 0.03, 0.8), 0.03).not_worse
-
     def mean_lost() -> bool:
         gaps = (rng.normal(size=30) - 0.5).tolist()
-        return mean_equivalence([0.0] * 30, gaps, 0.5).not_worse
+        return mean_equivalence([0.0] * 30, gaps, 0.5).p_not_lower < 0.05
 
     few = max(200, runs // 4)
     wrong = "falsely rejects at 5%"
@@ -236,10 +232,6 @@ def rejecting(rng: Rng, runs: int, resamples: int) -> list[Row]:
         Row(f"paired t {wrong}", "n 20", share_of(runs, t), runs),
         Row(f"sign flips {wrong}", "heavy tails, n 30", share_of(few, flips), few),
         Row(f"Holm over 12 McNemar {wrong}", "any of 12, n 97", share_of(runs, family), runs),
-        Row("loss of 3 points called no loss", "Tango, n 1000, 35% to 32%",
-            share_of(runs, lambda: lost(1000, 0.35)), runs),
-        Row("loss of 3 points called no loss", "Tango, n 97, 5% to 2%",
-            share_of(runs, lambda: lost(97, 0.05)), runs),
         Row("loss of the margin called no loss", "t, n 30", share_of(runs, mean_lost), runs),
     ]  # fmt: skip
 

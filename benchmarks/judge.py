@@ -27,8 +27,7 @@ from typing import Literal
 
 from anlage.evaluation.answer import Verdict
 from anlage.evaluation.judges.features import normalise
-from anlage.evaluation.judges.judging import AskingJudge, Judged, judge_texts
-from anlage.evaluation.judges.llm_judge import LlmJudge
+from anlage.evaluation.judges.judging import AskingJudge, Judged, LlmJudge, judge_texts
 from anlage.evaluation.judges.refusal_judge import RefusalJudge
 from anlage.llm.models import load_model
 from anlage.stats.intervals import Rate

@@ -19,8 +19,9 @@ from typing import Any
 
 import yaml
 from anlage.pipeline.manifest import Manifest
+from anlage.stats.intervals import paired_mean_difference
 from anlage.stats.power import paired_t_power
-from anlage.stats.seeds import crossed_difference, seed_difference
+from anlage.stats.seeds import crossed_difference
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -146,10 +147,10 @@ def power(draws: int = 500) -> None:
                 before, after = simulated(seeds, prompts, effect, sd, generator)
                 means = [[sum(r) / prompts for r in side] for side in (before, after)]
                 for i, found in enumerate(
-                    (seed_difference(*means), crossed_difference(before, after))
+                    (paired_mean_difference(*means), crossed_difference(before, after))
                 ):
-                    hits[i] += found.difference.p < 0.05
-                    covered[i] += found.difference.interval.contains(effect)
+                    hits[i] += found.p < 0.05
+                    covered[i] += found.interval.contains(effect)
             planned = paired_t_power(seeds, effect / noise) if effect else 0.05
             shares = [h / draws for h in hits]
             cover = [c / draws for c in covered]

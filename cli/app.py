@@ -165,7 +165,7 @@ def chat(
     max_tokens: Annotated[int, typer.Option(min=8, max=2048)] = 96,
 ) -> None:
     """Ask base and trained model the same thing, side by side."""
-    from ..inspection.chat import SideBySide, converse
+    from ..inspection.models import SideBySide, converse
     from ..pipeline.run_directory import RunDirectory
 
     converse(SideBySide(RunDirectory(run_dir), max_tokens=max_tokens), console, prompt)
@@ -180,7 +180,7 @@ def critique(
     max_tokens: Annotated[int, typer.Option(min=8, max=1024)] = 64,
 ) -> None:
     """Show draft, critique and revision: the author's loop."""
-    from ..authoring.author_loop import author_loop
+    from ..authoring.pilot import author_loop
     from ..llm.models import load_model
     from .render.authoring import loop_text
 

@@ -11,9 +11,9 @@ from rich.console import Console, RenderableType
 from ..archetypes.draft import new_archetype, write_new
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..authoring.coverage import coverage as count_coverage
-from ..authoring.coverage_picture import draw_coverage
+from ..authoring.coverage import draw_coverage
 from ..authoring.diff import diff as diff_sides
-from ..authoring.side import load_revision, load_side
+from ..authoring.diff import load_revision, load_side
 from ..constitution.compiler import compile_constitution
 from ..errors import ConfigurationError
 from ..files.validation import suggestion

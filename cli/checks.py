@@ -63,7 +63,7 @@ def confounds(
     out: Annotated[Path | None, typer.Option(help="Where the balanced pairs go.")] = None,
 ) -> None:
     """Length, refusal wording and form of both sides; an AUC of 0.5 tells nothing."""
-    from ..preferences.balance import balance as balanced
+    from ..preferences.confounds import balance as balanced
     from ..preferences.confounds import confounds as measure
     from ..preferences.dataset import Pairs
 

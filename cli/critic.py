@@ -17,7 +17,7 @@ from ..llm.run_sync import run_sync
 
 if TYPE_CHECKING:
     from ..critic.compare import AnswerComparison
-    from ..critic.self_preference import SelfPreference
+    from ..critic.critic_report import SelfPreference
     from ..pipeline.models import RunModels
     from ..prompts.labelled import LabelledPair
 
@@ -174,7 +174,7 @@ class _Critics:
     ) -> SelfPreference:
         """How often the critic prefers what the policy writes."""
         from ..constitution.compiler import compile_constitution
-        from ..critic.self_preference import self_preference
+        from ..critic.critic_report import self_preference
 
         principles = tuple(compile_constitution())
         critic, writer = self.models.get(model), self.models.get(policy)

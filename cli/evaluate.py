@@ -83,7 +83,7 @@ def compare(
     gates: Annotated[Path | None, typer.Option(help="Bounds to keep; exit code 1 if not.")] = None,
 ) -> None:
     """Compare two evaluations, prompt by prompt."""
-    from ..inspection.compare import read_compared
+    from ..inspection.models import read_compared
     from .render.suites import compared_report, gates_table
 
     bounds = _gates(gates)

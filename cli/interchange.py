@@ -62,7 +62,7 @@ def import_command(
         _import_pairs(text, file, out)
         return
     if kind == ANNOTATED_PAIRS:
-        from ..preferences.interchange.annotated_pairs_reader import principles_of
+        from ..preferences.interchange.annotated_pairs import principles_of
 
         imported = principles_of(parse_json(text, str(file)), str(file))
     else:
@@ -113,7 +113,7 @@ def _annotated(constitution: Constitution, pairs: Path | None) -> tuple[str, lis
 
 def _import_pairs(text: str, file: Path, out: Path) -> None:
     from ..preferences.dataset import Pairs
-    from ..preferences.interchange.annotated_pairs_reader import from_annotated_pairs
+    from ..preferences.interchange.annotated_pairs import from_annotated_pairs
 
     pairs, lost = from_annotated_pairs(parse_json(text, str(file)), str(file))
     write_new(out, "")

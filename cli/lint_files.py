@@ -82,12 +82,7 @@ def file_kind(path: Path) -> str:
 
 
 def lint_file(path: Path, kind: str) -> list[Problem]:
-    """Every problem of a file that is no archetype.
-
-    Args:
-        path: The file.
-        kind: What `file_kind` says of it.
-    """
+    """Every problem of a file that is no archetype."""
     try:
         return _CHECKS[kind](path)
     except ConfigurationError as error:
@@ -95,7 +90,7 @@ def lint_file(path: Path, kind: str) -> list[Problem]:
 
 
 def _suite(path: Path) -> list[Problem]:
-    from ..evaluation.suites.own_file import suite_problems
+    from ..evaluation.suites.registry import suite_problems
 
     return suite_problems(path)
 

@@ -44,8 +44,8 @@ def push(
 ) -> None:
     """Upload a trained model to the Hugging Face hub; a dry run unless --really is given."""
     from ..release.package import package as write
-    from ..release.push import planned_calls
-    from ..release.push import push as send
+    from ..release.package import planned_calls
+    from ..release.package import push as send
 
     console = Console()
     with tempfile.TemporaryDirectory() as folder:

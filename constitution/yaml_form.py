@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ..archetypes.vocabulary import load_failure_modes
 from ..errors import ConfigurationError, Problem
-from ..files.validation import suggestion, validation_problems
-from ..files.yaml_builder import read_plain
+from ..files.validation import Strict, suggestion, validation_problems
 from ..files.yaml_document import YamlDocument
-from ..files.yaml_file import load_yaml
+from ..files.yaml_file import load_yaml, read_plain
 from ..files.yaml_signs import ODD_SPACES
 from .principle import Constitution, Principle
 
@@ -28,9 +27,7 @@ _MAX_BYTES = 8_000_000
 _LINE_BREAKS = frozenset("\x85\u2028\u2029")
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _File(Strict):
     version: Literal[1]
     hash: str
     sources: dict[str, str]

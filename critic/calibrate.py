@@ -130,10 +130,6 @@ class Calibration:
     def from_json(cls, text: str, *, source: str = "calibration") -> Calibration:
         """Reads the content of `20_calibration.json`.
 
-        Args:
-            text: The file's content.
-            source: Where it came from, for messages.
-
         Raises:
             ConfigurationError: It is not one.
         """
@@ -171,10 +167,6 @@ def labelled_slices(
     Holm's step-down over the exact one-sided tests of every slice against a coin, so that
     the family of all slices keeps the 5% (`COIN_ALPHA`); besides, the critic must beat a
     coin over all pairs, and a slice needs `MIN_DECIDED` decided ones.
-
-    Args:
-        rows: One per failure mode and role, all that were measured.
-        overall: All pairs together.
     """
     if overall.low <= 0.5:
         return frozenset()

@@ -190,7 +190,8 @@ def _by_word(straight: Sequence[Completion], swapped: Sequence[Completion]) -> A
 
 def _share_of_a(answers: Sequence[Completion]) -> float:
     """Share of the readable votes that say A; NaN where none is readable."""
-    votes = [vote for vote in map(parse_choice, answers) if not math.isnan(vote)]
+    readable = (answer.text for answer in answers if answer.outcome.kind != "error")
+    votes = [vote for text in readable if not math.isnan(vote := choice_share(read_choice(text)))]
     return sum(votes) / len(votes) if votes else math.nan
 
 
@@ -207,13 +208,6 @@ def merge(comparisons: Sequence[AnswerComparison]) -> AnswerComparison:
     return replace(
         combine(straight, swapped), keys=tuple(key for found in comparisons for key in found.keys)
     )
-
-
-def parse_choice(completion: Completion) -> float:
-    """1.0 where the critic says A, 0.0 for B, 0.5 for a tie, NaN where it does not say."""
-    if completion.outcome.kind == "error":
-        return math.nan
-    return choice_share(read_choice(completion.text))
 
 
 def _p_a(logprob_a: float, logprob_b: float) -> float:

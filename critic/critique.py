@@ -108,18 +108,8 @@ def parse_reason(completion: Completion) -> tuple[str, Outcome]:
     return f"{REASON_PREFILL} {sentence}", Outcome("ok")
 
 
-def parse_verdict(text: str) -> tuple[bool | None, int]:
-    """Whether the answer breaks the rule, and how badly; (None, 0) where it is not said."""
-    severity = read_severity(text)
-    return (None, 0) if severity is None else (severity > 0, severity)
-
-
 async def critique(
-    model: Model,
-    items: Sequence[CritiqueItem],
-    *,
-    max_tokens: int = 40,
-    verdicts: bool = True,
+    model: Model, items: Sequence[CritiqueItem], *, max_tokens: int = 40, verdicts: bool = True
 ) -> list[Critique]:
     """Critiques all answers: one batched call for the reasons, one for the verdicts.
 
@@ -154,14 +144,14 @@ def _assemble(
     quote = find_quote(reason, item.answer)
     if verdict_call is None:
         return Critique(None, 0, quote, reason, reason or reason_call.text.strip(), keys, outcome)
-    breaks, severity = parse_verdict(verdict_call.text)
+    severity = read_severity(verdict_call.text)
     if verdict_call.outcome.kind == "error":
         outcome = verdict_call.outcome
-    elif breaks is None:
+    elif severity is None:
         outcome = Outcome("repaired", "verdict unreadable; the reason is kept")
     return Critique(
-        breaks=breaks,
-        severity=severity,
+        breaks=None if severity is None else severity > 0,
+        severity=severity or 0,
         quote=quote,
         reason=reason,
         text=f"{reason}{VERDICT_LEAD}{verdict_call.text}",

@@ -173,10 +173,6 @@ def join(before: str, after: str) -> str:
 async def fill_frames(model: Model, jobs: Sequence[FrameJob]) -> list[FilledFrame]:
     """Writes all answers; every step is one batched call over the answers still open.
 
-    Args:
-        model: The writer.
-        jobs: The answers to write.
-
     Returns:
         One filled frame per job, in order. A failed call ends only its own answer.
     """

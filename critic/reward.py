@@ -39,11 +39,6 @@ class PrincipleReward:
     All answers to one prompt are judged by the same principle, so that a group's advantages
     compare like with like.
 
-    Args:
-        critic: The model that judges.
-        principles: The constitution.
-        seed: Of the draw of principles.
-
     Attributes:
         judged: Answers judged so far.
         unreadable: Those of them without a reward.

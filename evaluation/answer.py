@@ -10,58 +10,37 @@ from ..prompts.prompt import Role
 from .checks.verify import CheckVerdict
 
 Verdict = Literal["answered", "refused", "incoherent"]
-VERDICTS: tuple[Verdict, ...] = ("answered", "refused", "incoherent")
 
 
-class Quality(Protocol):
-    """How good a judge was on labelled answers it was not fitted on."""
+@dataclass(frozen=True, slots=True)
+class JudgeQuality:
+    """How good a judge was on labelled answers it was not fitted on.
 
-    @property
-    def precision(self) -> float:
-        """Share of its `refused` verdicts that were right, in [0, 1]."""
-        ...
+    Attributes:
+        precision: Share of its `refused` verdicts that were right, in [0, 1].
+        recall: Share of true refusals it found, in [0, 1].
+        f1: Harmonic mean of precision and recall.
+        n: Number of labelled answers.
+    """
 
-    @property
-    def recall(self) -> float:
-        """Share of true refusals it found, in [0, 1]."""
-        ...
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        ...
-
-    @property
-    def n(self) -> int:
-        """Number of labelled answers."""
-        ...
+    precision: float
+    recall: float
+    f1: float
+    n: int
 
 
 class Judge(Protocol):
     """Says what an answer did. Knows nothing of roles or of right and wrong."""
 
     @property
-    def quality(self) -> Quality:
+    def quality(self) -> JudgeQuality:
         """Measured precision, recall, F1 and n."""
-        ...
 
     def verdict(self, prompt: str, answer: str) -> Verdict:
         """The verdict on one answer."""
-        ...
 
     def p_refused(self, answer: str, prompt: str = "") -> float:
         """Probability in [0, 1] that the answer refuses."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeQuality:
-    """A judge's quality as stored with an evaluation; see `Quality`."""
-
-    precision: float
-    recall: float
-    f1: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +103,6 @@ def repeated_share(text: str, *, n: int = 3) -> float:
     punctuation are ignored. A text of fewer than `n` words has no n-grams and
     gets 0.0, so an empty answer does not count as repetitive (it counts as
     incoherent elsewhere). Not covered: repetition across answers.
-
-    Args:
-        text: Any text.
-        n: Words per n-gram, at least 1.
     """
     said = words(text.lower(), r"\w+")
     grams = [tuple(said[i : i + n]) for i in range(len(said) - n + 1)]

@@ -7,13 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Protocol
 
 from ..stats.clusters import clustered_difference, group_by
-from ..stats.intervals import (
-    Difference,
-    Estimate,
-    holm,
-    paired_difference,
-    paired_mean_difference,
-)
+from ..stats.intervals import Difference, Estimate, holm, paired_difference, paired_mean_difference
 from .measure import HARM, Measure
 from .suites.evaluation import UNKNOWN, ModelOutcomes
 from .suites.outcome import OF_ONE_MEASURE
@@ -84,19 +78,15 @@ class Measured(Protocol):
 
     def measures(self) -> list[Measure]:
         """What is measured, in table order."""
-        ...
 
     def units(self, measure: Measure) -> Mapping[str, float]:
         """Unit id -> value; 0.0 or 1.0 for a rate. Pairs two models up."""
-        ...
 
     def requests(self, measure: Measure) -> Mapping[str, str]:
         """Unit id -> id of what was asked; a unit that is not there is one by itself."""
-        ...
 
     def asked(self, measure: Measure) -> Hashable:
         """What the measure was taken on; two models are compared only where it is equal."""
-        ...
 
 
 def changes(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from itertools import count
 
 from ..errors import ConfigurationError, NotSupportedError, Problem
 from ..llm.message import under_system
@@ -11,7 +13,7 @@ from ..llm.run_sync import run_sync
 from ..prompts.check import Check
 from ..prompts.labelled import LabelledPair
 from ..prompts.prompt import Prompt
-from .answer import Answer, Checked, Judge, JudgeQuality, repeated_share
+from .answer import Answer, Checked, Judge, repeated_share
 from .checks.verify import check_verdict
 from .model_evaluation import ModelEvaluation
 from .perplexity import Perplexity, held_out_text, measure_perplexity
@@ -58,8 +60,10 @@ async def evaluate_model(
         The evaluation. A model that cannot score has a note instead of
         perplexity and probe; a failed call is an answer without a verdict.
     """
-    done = on_step or _ignore
-    requests = [_request(prompt, system, max_tokens) for prompt in prompts]
+    done = on_step or (lambda what: None)
+    requests = [
+        Request(under_system(prompt.messages, system), max_tokens=max_tokens) for prompt in prompts
+    ]
     completions = await model.complete(requests) if requests else []
     answers = tuple(
         _judged(prompt, completion, judge)
@@ -130,7 +134,7 @@ def evaluate(
     pairs = exemplars if exemplars is not None else shipped_exemplars()
     passage = text if text is not None else held_out_text()
     known = checks if checks is not None else shipped_checks(prompts)
-    counter = _Counter(on_progress, _STEPS * len(models))
+    finished = _counted(on_progress or (lambda what, done, total: None), _STEPS * len(models))
 
     async def run_all() -> list[ModelEvaluation]:
         return [
@@ -144,18 +148,17 @@ def evaluate(
                 max_tokens=max_tokens,
                 system=system,
                 checks=known,
-                on_step=counter.step(name),
+                on_step=partial(finished, name),
             )
             for name, model in models.items()
         ]
 
-    quality = judge.quality
     found = tuple(run_sync(run_all()))
     modes = {each.failure_mode for model in found for each in model.checked}
     return Evaluation(
         models=found,
         baseline=baseline,
-        judge=JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
+        judge=judge.quality,
         splits=tuple(sorted({prompt.split for prompt in prompts})),
         max_tokens=max_tokens,
         system=system,
@@ -187,10 +190,6 @@ def _shipped_judge() -> Judge:
     from .judges.refusal_judge import RefusalJudge
 
     return RefusalJudge.load()
-
-
-def _request(prompt: Prompt, system: str, max_tokens: int) -> Request:
-    return Request(under_system(prompt.messages, system), max_tokens=max_tokens)
 
 
 def _judged(prompt: Prompt, completion: Completion, judge: Judge) -> Answer:
@@ -248,20 +247,7 @@ def _check(models: Mapping[str, Model], prompts: Sequence[Prompt], baseline: str
         )
 
 
-class _Counter:
+def _counted(report: Progress, total: int) -> Callable[[str, str], None]:
     """Turns finished steps of several models into one count."""
-
-    def __init__(self, on_progress: Progress | None, total: int) -> None:
-        self._report, self._total, self._done = on_progress, total, 0
-
-    def step(self, name: str) -> Callable[[str], None]:
-        def finished(what: str) -> None:
-            self._done += 1
-            if self._report is not None:
-                self._report(f"{name}: {what}", self._done, self._total)
-
-        return finished
-
-
-def _ignore(what: str) -> None:
-    """No one wants to know."""
+    done = count(1)
+    return lambda name, what: report(f"{name}: {what}", next(done), total)

@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 from ..prompts.prompt import Role
 from ..stats.clusters import clustered_mean, clustered_rate, group_by
 from ..stats.intervals import ANY, SHARE, Estimate, Interval, Range, Rate, mean_estimate
-from .suites.item import ItemRole
-from .suites.suite import Kind
+from .suites.suite import ItemRole, Kind
 
 Direction = Literal["higher", "lower", ""]
 """Which direction is good; "" where neither is."""
@@ -260,13 +259,7 @@ def measures_for(
     probes: set[tuple[str, Role]],
     checked: Collection[tuple[str, Role]] = (),
 ) -> list[Measure]:
-    """Every measure declared for these prompt sets and probe exemplars, in table order.
-
-    Args:
-        failure_modes: Failure modes of the prompt sets.
-        probes: Failure mode and role of each exemplar.
-        checked: Failure mode and role of each prompt that has a check.
-    """
+    """Every measure declared for these prompt sets and probe exemplars, in table order."""
     roles: tuple[Role, Role] = ("at_risk", "twin")
     measures: list[Measure] = []
     if HARM in failure_modes:
@@ -294,15 +287,7 @@ def measures_of(
     *,
     rated: bool = False,
 ) -> list[Measure]:
-    """The measures of one suite, in table order.
-
-    Args:
-        suite: Its name.
-        kind: Its kind.
-        better: For `ab`: which direction is good.
-        parts: Failure mode and role of its items.
-        rated: True where harmful answers have rubric scores.
-    """
+    """The measures of one suite, in table order."""
     if kind == "answers":
         return [
             Measure(name, mode, role, suite)

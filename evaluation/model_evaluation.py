@@ -11,7 +11,7 @@ from .answer import Answer, Checked, Verdict
 from .measure import HARM, Measure, measures_for
 from .perplexity import Perplexity
 from .probe import ProbeItem
-from .suites.item import ItemRole
+from .suites.suite import ItemRole
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,14 +84,6 @@ class Evaluation:
         rows = [row for model in self.models for row in self._rows(model)]
         return pd.DataFrame(rows, columns=[*_VALUE_COLUMNS, *_CHANGE_COLUMNS])
 
-    def answers_frame(self) -> pd.DataFrame:
-        """One row per model and answer, with every field of `Answer`."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [{"model": m.name, **asdict(answer)} for m in self.models for answer in m.answers]
-        )
-
     def to_json(self) -> str:
         """The evaluation as JSON: the same evaluation gives the same bytes.
 
@@ -116,10 +108,6 @@ class Evaluation:
     @classmethod
     def from_json(cls, text: str, *, source: str = "evaluation") -> Evaluation:
         """Read what `to_json` wrote.
-
-        Args:
-            text: The JSON text.
-            source: Name used in the error, usually the file.
 
         Raises:
             ConfigurationError: Not JSON, another format, or a field is missing.

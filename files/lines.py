@@ -43,12 +43,7 @@ _ONE_OBJECT = "write one JSON object on each line, from { to }"
 
 
 def json_fault(line: str, error: Exception) -> tuple[str, str]:
-    """What is wrong with a line that should be a JSON object, and what to do, in plain words.
-
-    Args:
-        line: The line.
-        error: What reading it raised.
-    """
+    """What is wrong with a line that should be a JSON object, and what to do, in plain words."""
     text = line.strip()
     if isinstance(error, RecursionError):
         return "nested too deep", _ONE_OBJECT

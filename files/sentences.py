@@ -72,12 +72,7 @@ class Fault:
 
 
 def sentence(kind: str, fault: Fault) -> Said:
-    """Code, message and fix for one kind of validation error.
-
-    Args:
-        kind: The validator's name of the error.
-        fault: What was found, and where.
-    """
+    """Code, message and fix for one kind of validation error."""
     return _TABLE.get(kind, _own_words)(fault)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..errors import Problem
+from ..errors import ConfigurationError, Problem
 from .sentences import Fault, nearest, sentence, suggestion
 from .yaml_document import Location, YamlDocument
 
-__all__ = ["suggestion", "validation_problems"]
+__all__ = ["Strict", "read_model", "suggestion", "validation_problems"]
+
+M = TypeVar("M", bound=BaseModel)
 
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _MISSING = ("missing", "missing_argument")
@@ -30,6 +32,24 @@ class _Found:
     @property
     def last(self) -> str:
         return str(self.location[-1]) if self.location else "file"
+
+
+class Strict(BaseModel):
+    """What a person writes in a file: unchangeable once read, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def read_model(model: type[M], document: YamlDocument) -> M:
+    """A document as a model.
+
+    Raises:
+        ConfigurationError: Every problem of the document, with its line.
+    """
+    try:
+        return model.model_validate(document.data if document.data is not None else {})
+    except ValidationError as error:
+        raise ConfigurationError(validation_problems(error, document, model)) from None
 
 
 def validation_problems(

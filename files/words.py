@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -84,28 +85,21 @@ def words(text: str, spaced: str = _PLAIN) -> list[str]:
         >>> words("Don't go, 请不要去那里")
         ["Don't", 'go', '请不', '要去', '那里']
     """
-    found = _pattern(spaced).findall(text)
-    if not unspaced(text):
-        return found
-    return [
-        "".join(letters[start : start + size])
-        for token in found
-        for size, letters in _stretches(token)
-        for start in range(0, len(letters), size)
-    ]
+    return _runs(text, spaced, lambda size, letters: range(0, letters, size))
 
 
 def terms(text: str, spaced: str = _PLAIN) -> list[str]:
     """Words to compare sets of: without spaces, every run of letters as long as a word.
 
-    Args:
-        text: Any text.
-        spaced: Pattern of a word where words stand between spaces.
-
     Example:
         >>> terms("请不要去")
         ['请不', '不要', '要去']
     """
+    return _runs(text, spaced, lambda size, letters: range(max(1, letters - size + 1)))
+
+
+def _runs(text: str, spaced: str, starts: Callable[[int, int], range]) -> list[str]:
+    """Words; where nothing parts them, runs of `size` letters from the places in `starts`."""
     found = _pattern(spaced).findall(text)
     if not unspaced(text):
         return found
@@ -113,16 +107,12 @@ def terms(text: str, spaced: str = _PLAIN) -> list[str]:
         "".join(letters[start : start + size])
         for token in found
         for size, letters in _stretches(token)
-        for start in range(max(1, len(letters) - size + 1))
+        for start in starts(size, len(letters))
     ]
 
 
 def units(text: str, spaced: str = _PLAIN) -> list[tuple[str, float]]:
     """The smallest parts that texts can share: words, or letters where no space parts words.
-
-    Args:
-        text: Any text.
-        spaced: Pattern of a word where words stand between spaces.
 
     Returns:
         Each part with how much of a word it is, in (0, 1].

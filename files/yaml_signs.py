@@ -33,10 +33,6 @@ _BULLET: Final = re.compile(r"([•·‣◦▪●–—−*]|\d{1,2}[.)])[ \u00a
 def before_parsing(path: Path, text: str) -> list[Problem]:
     """What YAML would read without a word, though it is hardly meant, and what it would misread.
 
-    Args:
-        path: The file, for messages.
-        text: Its text.
-
     Returns:
         Problems by line; where there are any, parsing would only add to them.
     """

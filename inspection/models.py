@@ -1,4 +1,4 @@
-"""The models an evaluation is asked for: names, runs, adapters, from the command line's words."""
+"""What words on the command line name: models to evaluate or ask, evaluations to compare."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
 from ..constitution.principle import Principle
 from ..constitution.yaml_form import load_constitution
 from ..errors import ConfigurationError, Problem, TrainingError
+from ..evaluation.result import Evaluation
+from ..evaluation.suites.evaluation import FORMAT, ModelOutcomes, SuiteEvaluation
+from ..llm.message import Message
+from ..llm.models import load_model
+from ..llm.request import Request
+from ..llm.run_sync import run_sync
 from ..pipeline.run_directory import RunDirectory
 from ..trainer.result import TrainedModel
 
@@ -115,3 +125,98 @@ def _base_of(adapter: Path) -> str:
     fix = "give the run directory instead, or complete adapter_config.json"
     message = f"its adapter_config.json {reason}"
     raise ConfigurationError.one("E011", adapter, message, fix)
+
+
+class SideBySide:
+    """Loads both models of a run once.
+
+    Args:
+        run: A run whose training has finished.
+        max_tokens: Most new tokens per answer; answers are greedy.
+
+    Raises:
+        ConfigurationError: The run has no trained model yet.
+    """
+
+    def __init__(self, run: RunDirectory, *, max_tokens: int = 96) -> None:
+        self.models = {
+            model.name: load_model(model.spec, adapter=model.adapter)
+            for model in run_models(run.path)
+        }
+        self.max_tokens = max_tokens
+
+    def ask(self, question: str) -> dict[str, str]:
+        """Model name -> its answer to a fresh one-turn conversation."""
+        request = Request((Message("user", question),), max_tokens=self.max_tokens)
+        return {
+            name: run_sync(model.complete([request]))[0].text.strip()
+            for name, model in self.models.items()
+        }
+
+
+def converse(models: SideBySide, console: Console, question: str | None = None) -> None:
+    """Asks both models until an empty line or the end of input.
+
+    Every question is a conversation of its own: nothing said before is sent along.
+    """
+    once = question is not None
+    while True:
+        try:
+            asked = question or console.input("[bold]you:[/bold] ").strip()
+        except EOFError:
+            return
+        if not asked:
+            return
+        answers = models.ask(asked)
+        table = Table(*answers, expand=True)
+        table.add_row(*(escape(answer) for answer in answers.values()))
+        console.print(table)
+        if once:
+            return
+
+
+Compared = ModelOutcomes | Evaluation
+
+
+def read_compared(word: str, *, first: bool) -> Compared:
+    """One side of a comparison.
+
+    Args:
+        word: A file of `anlage evaluate --json` or a run directory, with `:MODEL` where
+            it holds several models.
+        first: True for the side compared with: of several models the first is taken,
+            else the last.
+
+    Raises:
+        ConfigurationError: No such file or model, or no evaluation in it.
+    """
+    path, name = Path(word), ""
+    if not path.exists() and ":" in word:
+        left, _, name = word.rpartition(":")
+        path = Path(left)
+    if path.is_dir():
+        path = path / "50_evaluation.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not JSON"
+        fix = "give a file of `anlage evaluate --json FILE`, or a finished run"
+        raise ConfigurationError.one("E010", path, f"cannot be read: {reason}", fix) from None
+    if isinstance(data, dict) and data.get("format") == FORMAT:
+        evaluation = SuiteEvaluation.from_json(text, source=str(path))
+        names = [model.name for model in evaluation.models]
+        return evaluation.model(_chosen(names, name, str(path), first=first))
+    found = Evaluation.from_json(text, source=str(path))
+    names = [model.name for model in found.models]
+    model = found.model(_chosen(names, name, str(path), first=False))
+    return replace(found, models=(model,), baseline=None)
+
+
+def _chosen(names: list[str], name: str, source: str, *, first: bool) -> str:
+    if not name:
+        return names[0] if first else names[-1]
+    if name not in names:
+        fix = f"name one of: {', '.join(names)}"
+        raise ConfigurationError.one("E011", source, f"no model {name!r} in it", fix)
+    return name

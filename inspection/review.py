@@ -224,10 +224,6 @@ def agreements(review: Review, *, seed: int = 0) -> list[Agreement]:
 
     A label by construction is no judgement of a critic: pairs with such a label say
     nothing about the critic, and without others there is no row for it.
-
-    Args:
-        review: The sheet read back.
-        seed: Of the bootstrap.
     """
     rows = review.rows
     slices: list[tuple[str, Sequence[ReviewedPair]]] = [("label", rows)]

@@ -12,10 +12,8 @@ from rich.console import Console
 from ..constitution.principle import Principle
 from ..errors import ConfigurationError
 from ..evaluation.answer import Judge
-from ..evaluation.judges.judging import AskingJudge
-from ..evaluation.judges.llm_judge import LlmJudge
+from ..evaluation.judges.judging import AskingJudge, LlmJudge, Rubric
 from ..evaluation.judges.refusal_judge import RefusalJudge
-from ..evaluation.judges.rubric import Rubric
 from ..evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ..evaluation.suites.load import LoadedSuite
 from ..evaluation.suites.plan import Wish, load_wishes, profile
@@ -134,13 +132,6 @@ def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:
     A suite measured again replaces what was there. What was measured on other weights, by
     another judge or under another system prompt is dropped, since one table cannot hold both.
 
-    Args:
-        run_dir: The run directory.
-        found: Its base and trained model on some suites.
-
-    Returns:
-        Path of the report.
-
     Raises:
         RunDirectoryError: The folder holds no run, or another process is working in it.
     """
@@ -154,12 +145,7 @@ def keep_with_run(run_dir: Path, found: SuiteEvaluation) -> Path:
 
 
 def joined(kept: SuiteEvaluation, found: SuiteEvaluation) -> SuiteEvaluation:
-    """Both evaluations as one; what cannot stand beside the new one is dropped.
-
-    Args:
-        kept: What was measured before.
-        found: What was measured now.
-    """
+    """Both evaluations as one; what cannot stand beside the new one is dropped."""
     if (kept.judge_name, kept.judge, kept.system) != (found.judge_name, found.judge, found.system):
         return found
     models = tuple(_with_former(model, kept) for model in found.models)

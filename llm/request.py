@@ -179,11 +179,9 @@ class Model(Protocol):
         Chat: provider + base URL + model name, and what else was set that decides an answer.
         Never holds a secret.
         """
-        ...
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked; a failed one has an `error` outcome."""
-        ...
 
     async def score(self, texts: Sequence[tuple[Request, str]]) -> list[Score]:
         """Log-prob of each given completion after its request (prefill included).
@@ -191,7 +189,6 @@ class Model(Protocol):
         Raises:
             NotSupportedError: The model cannot (chat models).
         """
-        ...
 
     @property
     def batch_size(self) -> int:

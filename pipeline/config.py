@@ -13,14 +13,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from ..archetypes.loader import archetype_source
 from ..errors import ConfigurationError, Problem
-from ..files.validation import validation_problems
+from ..files.validation import read_model
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
@@ -214,18 +213,10 @@ class RunConfig(BaseModel):
 def load_config(path: str | Path) -> RunConfig:
     """Reads and checks a run config.
 
-    Args:
-        path: YAML file.
-
     Raises:
         ConfigurationError: Every problem of the file, with file and line.
     """
-    document = load_yaml(path)
-    data = document.data if document.data is not None else {}
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigurationError(validation_problems(error, document, RunConfig)) from None
+    return read_model(RunConfig, load_yaml(path))
 
 
 def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:

@@ -81,10 +81,6 @@ def estimate(resolved: Resolved, source: str = "config") -> RunEstimate:
     those of the run. Equal requests are counted once, as the store does. Calls that are
     stored already are counted, too. Training asks nothing.
 
-    Args:
-        resolved: The run.
-        source: Where its config came from, for messages.
-
     Raises:
         ConfigurationError: The config, an archetype, a prompt set or a price file is wrong.
     """
@@ -102,10 +98,6 @@ def estimate(resolved: Resolved, source: str = "config") -> RunEstimate:
 
 def most(resolved: Resolved, parts: Sequence[Part]) -> Spending:
     """What parts of a run ask at the most, all models together; see `estimate`.
-
-    Args:
-        resolved: The run.
-        parts: Which of its parts.
 
     Raises:
         ConfigurationError: An archetype, a prompt set or a price file is wrong.

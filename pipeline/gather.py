@@ -16,7 +16,7 @@ from .resolved import Resolved
 from .unit import Unit, read_record, units_of, weights_in
 
 if TYPE_CHECKING:
-    from ..trainer.conditions.check import Check
+    from ..trainer.conditions.monitors import Check
 
 GATHERED = ("metrics.jsonl", "reference.json", "conditions.jsonl", "forgetting.json")
 

@@ -66,12 +66,7 @@ class LayerConfig(BaseModel):
 
 
 def missing_data(layers: Sequence[LayerConfig], source: str) -> Iterator[Problem]:
-    """Data and themes that a layer names and that are not there.
-
-    Args:
-        layers: The layers of a config.
-        source: Where the config came from, for messages.
-    """
+    """Data and themes that a layer names and that are not there."""
     fix = f"use {' or '.join(SHIPPED)}, or an existing file or folder"
     for number, layer in enumerate(layers, 1):
         shipped = layer.kind == "sft" and layer.data in SHIPPED

@@ -52,25 +52,18 @@ class Finished(Protocol):
     @property
     def name(self) -> str:
         """Its name."""
-        ...
 
     @property
     def version(self) -> int:
         """Its version."""
-        ...
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """What it left, relative to the run directory."""
-        ...
 
 
 class Manifest:
-    """`manifest.json` of one run directory.
-
-    Args:
-        folder: The run directory.
-    """
+    """`manifest.json` of one run directory."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -36,12 +36,7 @@ _TRAINED: Final = f"a local model, such as {EMBEDDED}, a folder or a hub id"
 
 
 def model_problems(config: RunConfig, source: str) -> list[Problem]:
-    """Names that cannot work, each with the way out; nothing is loaded or asked.
-
-    Args:
-        config: The config.
-        source: Where it came from, for messages.
-    """
+    """Names that cannot work, each with the way out; nothing is loaded or asked."""
     named = [(field, getattr(config, field)) for field in FIELDS]
     return [
         Problem(code, "error", source, 0, message, fix)

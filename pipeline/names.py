@@ -24,10 +24,6 @@ def name_problems(config: RunConfig, source: str) -> list[Problem]:
 
     Names of archetypes are left alone where the archetypes themselves cannot be read:
     loading them says why.
-
-    Args:
-        config: The config.
-        source: Where it came from, for messages.
     """
     found = []
     for field, kind, names, known in _uses(config):

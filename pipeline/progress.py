@@ -33,12 +33,7 @@ class _Status(ProgressColumn):
 
 
 class StageProgress:
-    """Reports how far the current step of a stage is.
-
-    Args:
-        console: Where to draw.
-        quiet: Draw nothing.
-    """
+    """Reports how far the current step of a stage is."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self.console = console

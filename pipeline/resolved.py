@@ -70,11 +70,7 @@ class Roles:
 
 
 class Resolved:
-    """The settings that a run obeys. The config itself stays inside.
-
-    Args:
-        config: A checked config.
-    """
+    """The settings that a run obeys. The config itself stays inside."""
 
     __slots__ = ("_conditions", "_config")
 

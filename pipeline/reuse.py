@@ -28,11 +28,6 @@ def adopt(run: Path, stage: str, key: str) -> str | None:
     The key holds everything the stage depends on, and the neighbour's files are hashed
     before they are taken, so what is copied is what would have been made.
 
-    Args:
-        run: The run directory that needs the outputs.
-        stage: Name of the stage.
-        key: Its key.
-
     Returns:
         Name of the run they came from; None where no neighbour has them.
 

@@ -91,9 +91,6 @@ class RunDirectory:
 def open_run(resolved: Resolved) -> RunDirectory:
     """Makes the run directory, or opens it if it belongs to this very config.
 
-    Args:
-        resolved: The run.
-
     Raises:
         RunDirectoryError: It belongs to another config (the message lists what
             differs), holds other files, or cannot be written. The budget alone

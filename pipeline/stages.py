@@ -60,11 +60,6 @@ async def calibrate_for(
 ) -> Calibration:
     """Measures a run's comparator on the run's sample of labelled pairs.
 
-    Args:
-        resolved: The run.
-        comparator: Its model `resolved.calibrated`.
-        constitution: Its principles.
-
     Raises:
         OutcomeError: The calls of too many pairs failed.
     """

@@ -23,8 +23,8 @@ from .unit import RECORD, Unit, read_record, units_of, weights_in
 from .unit_data import earlier_lessons, earlier_pairs, lessons_for, pairs_for, with_replay
 
 if TYPE_CHECKING:
-    from ..trainer.conditions.check import Check
-    from ..trainer.conditions.plan import WatchPlan
+    from ..trainer.conditions.journal import WatchPlan
+    from ..trainer.conditions.monitors import Check
     from ..trainer.origin import Origin
     from ..trainer.result import TrainedModel
 
@@ -42,13 +42,7 @@ def training_stages(resolved: Resolved, number: int) -> tuple[Stage, ...]:
 
 
 class UnitStage(Stage):
-    """Trains one layer of one round.
-
-    Args:
-        resolved: The run.
-        unit: The layer, or the whole round.
-        name: The stage's name.
-    """
+    """Trains one layer of one round."""
 
     def __init__(self, resolved: Resolved, unit: Unit, name: str) -> None:
         leaves = resolved.training(unit.layer).leaves
@@ -113,11 +107,7 @@ class UnitStage(Stage):
 
 
 class GatherStage(Stage):
-    """Puts what the layers and rounds left where a plain run leaves it.
-
-    Args:
-        resolved: The run.
-    """
+    """Puts what the layers and rounds left where a plain run leaves it."""
 
     name = "training"
     title = "gathering the layers"
@@ -189,8 +179,7 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
 
 
 def _plan(context: Context, unit: Unit, earlier: Sequence[Unit]) -> WatchPlan | None:
-    from ..trainer.conditions.journal import read_checks
-    from ..trainer.conditions.plan import WatchPlan
+    from ..trainer.conditions.journal import WatchPlan, read_checks
 
     resolved, run = context.resolved, context.run.path
     watched = resolved.watched

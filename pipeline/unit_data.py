@@ -12,8 +12,7 @@ from ..errors import TrainingError
 from ..preferences.dataset import Pairs
 from ..preferences.pair import Pair
 from ..preferences.selection import select
-from ..prompts.lesson import Lesson
-from ..prompts.lessons import load_lessons
+from ..prompts.lessons import Lesson, load_lessons
 from .layer import LayerConfig
 from .resolved import Resolved
 from .unit import Unit

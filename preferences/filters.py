@@ -115,13 +115,6 @@ def filter_reason(
 ) -> str:
     """Why a pair is thrown out, or "" if it is kept.
 
-    Args:
-        prompt: What was asked.
-        chosen: The better answer.
-        rejected: The answer that shows the failure.
-        failure_mode: The failure mode the rejected answer shows.
-        settings: Word limits.
-
     Returns:
         A short reason that names the side, such as `chosen too short`.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, get_args
 
 from ..archetypes.lint.answer_label import mislabelled
-from ..archetypes.lint.stereotype import stereotype
+from ..archetypes.lint.wording import stereotype
 from ..errors import Problem, Severity
 from .labelled import LabelledAnswers, LocatedAnswers
 from .linter import prompt_words

@@ -325,13 +325,6 @@ def parse_row(
 ) -> Located | None:
     """Checks one line; whatever is wrong with it goes to `row.problems`.
 
-    Args:
-        text: The line, without its line break.
-        row: Where it is.
-        split: The split of the folder it lies in; the row must say the same.
-        cues: Known cue ids.
-        failure_modes: Known failure modes.
-
     Returns:
         The prompt with its check, or None where the row has a problem. Whether its twin exists
         is not checked here: that takes all rows.

@@ -28,10 +28,6 @@ _MAX_DEPTH: Final = 6
 def check_leakage(ours: Sequence[Text], suite: Sequence[Text]) -> list[Problem]:
     """Every text of ours that nearly repeats one of a suite, with both lines.
 
-    Args:
-        ours: Prompts, labelled prompts and exemplars.
-        suite: What `read_suite` read.
-
     Returns:
         One error for each of our texts, naming the most similar suite text.
         Not covered: paraphrases and translations.

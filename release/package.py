@@ -1,19 +1,29 @@
-"""Puts a trained model into a folder: weights, tokenizer, model card, constitution."""
+"""Packages a trained model with its card and sends it to a hub; `--really` makes it do so."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunDirectoryError, StoreError
-from ..llm.local.embedded import resolve_model
+import yaml
+
+from ..constitution.yaml_form import load_constitution
+from ..errors import ConfigurationError, RunDirectoryError, StoreError
+from ..evaluation.result import Evaluation
+from ..evaluation.wording import CAPTION, change_cells, undecided_texts, verdict_sentence
+from ..files.redaction import redact
+from ..files.write import hash_path
+from ..llm.local.embedded import EMBEDDED, HUB_ID, resolve_model
 from ..llm.local.loading import load_parts
+from ..pipeline.resolved import Resolved
 from ..pipeline.run_directory import RunDirectory
+from ..pipeline.unit import units_of
 from ..trainer.result import TrainedModel
-from .model_card import model_card, public_base
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +109,184 @@ def _files(folder: Path) -> dict[str, int]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+
+def planned_calls(package: Package, repository: str, *, private: bool) -> list[str]:
+    """The calls of the hub's client that `push` makes, in order, without a secret.
+
+    Raises:
+        ConfigurationError: `repository` is not `owner/name`.
+    """
+    if not _REPOSITORY.fullmatch(repository):
+        fix = "give it as owner/name"
+        raise ConfigurationError.one("X020", "push", f"{repository!r} names no repository", fix)
+    return [
+        f"create_repo({repository!r}, private={private}, exist_ok=True)",
+        f"upload_folder({repository!r}, {len(package.files)} files, {package.size / 1e6:.1f} MB)",
+    ]
+
+
+def push(package: Package, repository: str, *, private: bool, endpoint: str | None = None) -> str:
+    """Uploads a package with the hub's own client, which finds the token by itself.
+
+    Args:
+        package: What is sent.
+        repository: `owner/name`; made if it does not exist.
+        private: Whether a new repository is private.
+        endpoint: Address of another hub; None takes `$HF_ENDPOINT` or the public one.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        ConfigurationError: `repository` is not `owner/name`.
+        StoreError: The hub refuses or cannot be reached.
+    """
+    planned_calls(package, repository, private=private)
+    from httpx import HTTPError
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=endpoint)
+    try:
+        api.create_repo(repository, private=private, exist_ok=True, repo_type="model")
+        commit = api.upload_folder(
+            repo_id=repository,
+            folder_path=str(Path(package.folder)),
+            repo_type="model",
+            commit_message="Weights, tokenizer, model card and constitution",
+        )
+    except (HTTPError, OSError, ValueError) as error:
+        said = redact(str(error).strip().splitlines()[0] if str(error).strip() else repr(error))
+        raise StoreError(
+            f"the hub did not take {repository}: {said}. Log in with `hf auth login` or set "
+            "HF_TOKEN to a token that may write there; nothing was lost here."
+        ) from error
+    return str(commit.commit_url)
+
+
+_LIMITS = (
+    "Trained on few prompts of the project's own; whatever they do not cover is untested.",
+    "The judge that counted refusals makes errors, which are in no interval above.",
+    "A model that refuses more of the harmful prompts above still answers others. It is no "
+    "safeguard by itself.",
+    "That an archetype's motive maps to a model's failure is a design hypothesis, not a finding.",
+)
+
+
+def public_base(name: str) -> str:
+    """The base model's name as others know it: a hub id, or a folder's last part.
+
+    A path of this machine would tell a reader nothing they can use.
+    """
+    if name == EMBEDDED:
+        return HUB_ID
+    folder = Path(name).expanduser()
+    return folder.name if folder.is_dir() else name
+
+
+def model_card(run: RunDirectory, *, merged: bool) -> str:
+    """Markdown that begins with the hub's own header.
+
+    Args:
+        run: A run whose model is trained; without an evaluation the card says so.
+        merged: The weights are whole, though an adapter was trained.
+
+    Raises:
+        TrainingError: Nothing is trained yet.
+    """
+    resolved, trained = Resolved.load(run.config_file), TrainedModel.read(run.training)
+    whole = merged or trained.method == "full"
+    base = public_base(trained.base)
+    header = {
+        "base_model": base,
+        "library_name": "transformers" if whole else "peft",
+        "pipeline_tag": "text-generation",
+        "tags": ["anlage", "dpo", "preference-pairs"],
+    }
+    parts = [
+        f"---\n{yaml.safe_dump(header, sort_keys=True)}---",
+        f"# {resolved.name}",
+        f"`{base}`, trained with DPO on preference pairs made from archetypes with Anlage.",
+        f"## What was measured\n\n{_measured(run)}",
+        f"## What it was trained on\n\n{_provenance(run, resolved, trained)}",
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in _LIMITS),
+        f"## Use\n\n{_use(base, whole)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured(run: RunDirectory) -> str:
+    if not run.evaluation.is_file():
+        return "**Nothing.** The run has no evaluation; `anlage run` makes one."
+    found = Evaluation.from_json(run.evaluation.read_text("utf-8"), source=str(run.evaluation))
+    parts = [verdict_sentence(found)]
+    for name in found.compared:
+        rows = [change_cells(change) for change in found.changes(name)]
+        parts.append(_table(("measure", "n", "before", "after", "change [95%]", "p"), rows))
+    return "\n\n".join([*parts, *undecided_texts(found), CAPTION])
+
+
+def _provenance(run: RunDirectory, resolved: Resolved, trained: TrainedModel) -> str:
+    constitution = load_constitution(run.constitution)
+    training, used = resolved.training(), _used(run, resolved)
+    each = training.batch_size * training.gradient_accumulation
+    each *= max((int(one.get("processes", 1)) for one in used), default=1)
+    rates = dict.fromkeys(f"{float(one['learning_rate']):g}" for one in used)
+    archetypes = sorted({principle.archetype for principle in constitution})
+    rows = [
+        ("constitution", f"{len(constitution)} principles, hash `{constitution.hash}`"),
+        ("archetypes", ", ".join(archetypes)),
+        ("pairs", f"{trained.pairs}, SHA-256 `{hash_path(run.pairs)}`"),
+        ("reference", f"`{trained.reference}`"),
+        ("method", f"{trained.method}, {trained.steps} steps of {each} pairs"),
+        ("learning rate; beta; SFT", f"{', '.join(rates)}; {training.beta:g}; "
+         f"{training.sft_weight:g}"),
+        ("seed", str(training.seed)),
+    ]  # fmt: skip
+    text = _table(("what", "value"), rows)
+    if trained.base == EMBEDDED:
+        text += (
+            "\n\nThe base was unpacked from a 4-bit file, so its weights differ a little from the "
+            "hub's; the reference's hash is that of the weights used."
+        )
+    if trained.method == "qlora":
+        text += (
+            "\n\nThe base was held in 4 bits for the training only; what was evaluated is the "
+            "adapter on the base in full precision."
+        )
+    return text
+
+
+def _used(run: RunDirectory, resolved: Resolved) -> list[dict[str, Any]]:
+    """What every layer that was trained says it was trained with, in order."""
+    files = (run.path / unit.folder / "training.json" for unit in units_of(resolved))
+    return [json.loads(file.read_text("utf-8"))["config"] for file in files if file.is_file()]
+
+
+def _use(base: str, whole: bool) -> str:
+    if whole:
+        code = (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            'model = AutoModelForCausalLM.from_pretrained("THIS_REPOSITORY")\n'
+            'tokenizer = AutoTokenizer.from_pretrained("THIS_REPOSITORY")'
+        )
+    else:
+        code = (
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM\n\n"
+            f'base = AutoModelForCausalLM.from_pretrained("{base}")\n'
+            'model = PeftModel.from_pretrained(base, "THIS_REPOSITORY")'
+        )
+    return f"```python\n{code}\n```"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines: list[tuple[str, ...]] = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,12 +1,16 @@
-"""Differences between arms of a study; the unit is the trained run, one per seed."""
+"""Differences between arms of a study; the unit is the trained run, one per seed.
+
+A change that is not significant may still be large. That it is smaller than a margin fixed
+beforehand is shown by two one-sided tests: they assume that the change is as large as the
+margin, and reject that only if the data show it to be smaller.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
-from typing import Literal
+from statistics import fmean, stdev
 
 from .intervals import (
     ANY,
@@ -15,74 +19,20 @@ from .intervals import (
     Interval,
     Range,
     are_equal,
+    mean_estimate,
     no_spread_p,
     paired_difference,
-    paired_mean_difference,
     score_difference,
 )
 
-CLAIM_SEEDS = 5
-PROVISIONAL_SEEDS = 3
-
-Standing = Literal["claim", "provisional", "anecdote"]
-
-
-@dataclass(frozen=True, slots=True)
-class SeedDifference:
-    """A difference between two arms over paired seeds.
-
-    Attributes:
-        difference: Mean over seeds, its 95% interval and p-value.
-        seeds: Number of paired seeds.
-        sd_seeds: Standard deviation between seeds, prompts' noise taken out where
-            prompts were given; same units.
-        sd_prompts: The same between prompts; None where only means were given.
-    """
-
-    difference: Difference
-    seeds: int
-    sd_seeds: float
-    sd_prompts: float | None = None
-
-    @property
-    def standing(self) -> Standing:
-        """What it may be called: a claim needs 5 seeds, 3 or 4 are provisional."""
-        if self.seeds >= CLAIM_SEEDS:
-            return "claim"
-        return "provisional" if self.seeds >= PROVISIONAL_SEEDS else "anecdote"
-
-
-def seed_difference(
-    before: Sequence[float], after: Sequence[float], *, within: Range = ANY
-) -> SeedDifference:
-    """T interval on paired seed differences, one number per run.
-
-    The prompts are taken as fixed: the interval says what another seed would
-    give on the *same* prompts. Seeds that agree to the last digit are no proof that the
-    next one does: see `paired_mean_difference`.
-
-    Args:
-        before: One value a seed.
-        after: The other arm, same seeds in the same order.
-        within: What one such value can be.
-
-    Raises:
-        ValueError: Lengths differ or fewer than 2 seeds.
-    """
-    found = paired_mean_difference(before, after, within=within)
-    gaps = [y - x for x, y in zip(before, after, strict=True)]
-    mean = fmean(gaps)
-    sd = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1))
-    return SeedDifference(found, len(gaps), sd)
-
 
 def crossed_difference(
-    before: Sequence[Sequence[float]],
-    after: Sequence[Sequence[float]],
-    *,
-    within: Range = ANY,
-) -> SeedDifference:
-    """Mean difference that holds for new seeds *and* new prompts.
+    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], *, within: Range = ANY
+) -> Difference:
+    """Mean difference of two arms that holds for new seeds *and* new prompts.
+
+    That of their seeds alone (`paired_mean_difference`) takes the prompts as fixed: it says
+    what another seed would give on the *same* prompts.
 
     Every seed answers the same prompts, so both are random and crossed. The
     variance of the mean is (MS_seeds + MS_prompts - MS_rest) / (seeds x
@@ -106,20 +56,16 @@ def crossed_difference(
     """
     gaps = _gaps(before, after)
     squares = _mean_squares(gaps)
-    sd_seeds = math.sqrt(max(0.0, squares.seeds - squares.rest) / len(gaps[0]))
-    sd_prompts = math.sqrt(max(0.0, squares.prompts - squares.rest) / len(gaps))
     if squares.total <= 0.0:
-        found = _without_spread(before, after, squares.mean, within)
-    else:
-        found = _with_spread(squares, within)
-        floor = _independent(before, after, within)
-        if floor is not None:
-            ends = Interval(
-                min(found.interval.low, floor.interval.low),
-                max(found.interval.high, floor.interval.high),
-            )
-            found = Difference(found.value, ends, found.n, max(found.p, floor.p), found.method)
-    return SeedDifference(found, len(gaps), sd_seeds, sd_prompts)
+        return _without_spread(before, after, squares.mean, within)
+    found = _with_spread(squares, within)
+    floor = _independent(before, after, within)
+    if floor is None:
+        return found
+    ends = Interval(
+        min(found.interval.low, floor.interval.low), max(found.interval.high, floor.interval.high)
+    )
+    return Difference(found.value, ends, found.n, max(found.p, floor.p), found.method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +146,7 @@ def _with_spread(squares: _Squares, within: Range) -> Difference:
 
 
 def _without_spread(
-    before: Sequence[Sequence[float]],
-    after: Sequence[Sequence[float]],
-    mean: float,
-    within: Range,
+    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], mean: float, within: Range
 ) -> Difference:
     """Where no difference departs from the mean: the seeds then count as one."""
     prompts, method = len(before[0]), "no spread between seeds and prompts; one answer a prompt"
@@ -241,3 +184,58 @@ def _gaps(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -
         [y - x for x, y in zip(old, new, strict=True)]
         for old, new in zip(before, after, strict=True)
     ]
+
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Result of testing a paired difference against a margin.
+
+    Attributes:
+        value: After minus before.
+        p_not_lower: p-value of "fell by the margin or more"; small: it did not.
+        p_not_higher: p-value of "rose by the margin or more"; small: it did not.
+        interval: The 90% interval: inside the margins where both tests are
+            below 0.05.
+    """
+
+    value: float
+    p_not_lower: float
+    p_not_higher: float
+    interval: Interval
+
+
+def mean_equivalence(before: Sequence[float], after: Sequence[float], margin: float) -> Equivalence:
+    """Two one-sided paired t tests (Schuirmann 1987).
+
+    Where all differences are equal, the p-values are those of sign flips, 1 / 2^n: five
+    pairs are the fewest that can show anything.
+
+    Raises:
+        ValueError: Lengths differ, fewer than 2 pairs, or a margin not above 0.
+    """
+    if len(before) != len(after) or len(before) < 2:
+        raise ValueError(f"needs 2 or more pairs, got {len(before)} and {len(after)} values")
+    if not margin > 0:
+        raise ValueError(f"a margin must be above 0, got {margin}")
+    differences = [y - x for x, y in zip(before, after, strict=True)]
+    estimate = mean_estimate(differences)
+    error = stdev(differences) / math.sqrt(estimate.n)
+    if are_equal(differences):
+        # Equal differences are no proof: no smaller p-value exists by sign flips.
+        least = no_spread_p(estimate.n) / 2
+        low, high = (
+            1.0 if lost else least for lost in (estimate.value <= -margin, estimate.value >= margin)
+        )
+        ends = Interval(estimate.value, estimate.value)
+    else:
+        from scipy import stats
+
+        df = estimate.n - 1
+        low = float(stats.t.sf((estimate.value + margin) / error, df))
+        high = float(stats.t.cdf((estimate.value - margin) / error, df))
+        half = float(stats.t.ppf(1 - ALPHA, df)) * error
+        ends = Interval(estimate.value - half, estimate.value + half)
+    return Equivalence(estimate.value, low, high, ends)

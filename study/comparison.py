@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from ..evaluation.change import ALPHA, Movement, direction_of
-from ..stats.equivalence import Equivalence, mean_equivalence
-from ..stats.intervals import Difference, holm
-from ..stats.seeds import SeedDifference, crossed_difference, seed_difference
-from .outcome import StudyMeasure
+from ..stats.intervals import Difference, holm, paired_mean_difference
+from ..stats.seeds import Equivalence, crossed_difference, mean_equivalence
 from .results import Results, shared_units
+from .spec import StudyMeasure
 
 Verdict = Literal["higher", "lower", "unclear", "not tested", "not measured"]
 _VERDICTS: Final[Mapping[Movement, Verdict]] = {
@@ -45,15 +44,14 @@ class Comparison:
     declared: bool
     seeds: tuple[int, ...]
     gaps: tuple[float, ...]
-    fixed: SeedDifference | None
-    crossed: SeedDifference | None
+    fixed: Difference | None
+    crossed: Difference | None
     p_holm: float = math.nan
 
     @property
     def best(self) -> Difference | None:
         """The interval that claims rest on: over seeds and prompts where it can be had."""
-        found = self.crossed or self.fixed
-        return found.difference if found else None
+        return self.crossed or self.fixed
 
     @property
     def verdict(self) -> Verdict:
@@ -71,10 +69,6 @@ def compare(results: Results, outcome: StudyMeasure) -> list[Comparison]:
 
     Only seeds at which both runs are finished count. An arm that was not trained has
     one run that stands for every seed: the spread is then the reference's alone.
-
-    Args:
-        results: The study's runs.
-        outcome: What to compare.
     """
     spec = results.design.spec
     others = [arm.name for arm in results.design.arms if arm.name != spec.against]
@@ -100,7 +94,7 @@ def _comparison(results: Results, outcome: StudyMeasure, arm: str) -> Comparison
     gaps = tuple(new - old for old, new in means)
     fixed, crossed, within = None, None, outcome.what.range
     if len(seeds) >= 2:
-        fixed = seed_difference(*zip(*means, strict=True), within=within)
+        fixed = paired_mean_difference(*zip(*means, strict=True), within=within)
         if len(units) >= 2:
             crossed = crossed_difference(before, after, within=within)
     return Comparison(arm, spec.against, outcome, declared, seeds, gaps, fixed, crossed)

@@ -18,10 +18,8 @@ from ..files.yaml_file import load_yaml
 from ..pipeline.config import RunConfig, load_config
 from ..pipeline.model_names import model_problems
 from ..pipeline.names import name_problems
-from .arms.arm import Arm, apply_overrides
-from .arms.arm_checks import arm_problems
-from .arms.arm_list import arms_of
-from .arms.base_constitution import guarded_modes
+from .arms.arm import Arm, apply_overrides, guarded_modes
+from .arms.arm_list import arm_problems, arms_of
 from .spec import StudyFile, StudySpec, load_spec
 
 
@@ -62,14 +60,6 @@ class Design:
     runs: tuple[PlannedRun, ...]
     warnings: tuple[str, ...]
 
-    def arm(self, name: str) -> Arm:
-        """The arm of this name.
-
-        Raises:
-            KeyError: There is none.
-        """
-        return next(arm for arm in self.arms if arm.name == name)
-
     def run_of(self, arm: str, seed: int) -> PlannedRun:
         """The run of an arm at a seed; an untrained arm has one for all.
 
@@ -84,10 +74,6 @@ class Design:
 
 def design(path: str | Path, *, full: bool = False) -> Design:
     """Reads a study file and works it out.
-
-    Args:
-        path: The file.
-        full: Apply its `full:` section.
 
     Raises:
         ConfigurationError: Every problem: of the file, of an arm's config, arms that
@@ -166,7 +152,7 @@ def _worked_out(
         for seed in (spec.seeds[:1] if configs[arm.name].untrained else spec.seeds)
         for config in [_seeded(configs[arm.name], spec, seed + arm.seed_offset)]
     ]
-    named = [PlannedRun(r.name, r.arm, r.seed, _named(r.config, r.name)) for r in runs]
+    named = [replace(r, config=r.config.model_copy(update={"name": r.name})) for r in runs]
     warnings = tuple(problem.message for problem in problems)
     return Design(spec, str(document.path), base, tuple(arms), tuple(named), warnings)
 
@@ -230,7 +216,3 @@ def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
     data = config.model_dump_json(exclude={"name", "runs", "budget", "chat"})
     digest = hashlib.sha256(data.encode()).hexdigest()[:8]
     return f"{spec.name}.{arm.name[:40]}.s{seed}.{digest}"
-
-
-def _named(config: RunConfig, name: str) -> RunConfig:
-    return config.model_copy(update={"name": name})

@@ -13,7 +13,7 @@ from ..evaluation.model_evaluation import ModelEvaluation
 from ..evaluation.result import Evaluation
 from ..inspection.run_state import RunState, run_state
 from .design import Design, PlannedRun
-from .outcome import StudyMeasure
+from .spec import StudyMeasure
 
 
 @dataclass(frozen=True, slots=True)

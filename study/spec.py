@@ -1,21 +1,79 @@
-"""Reads `study.yaml` and reports all problems with it at once."""
+"""Reads `study.yaml`, with the measures it names, and reports all problems with it at once."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
-from ..errors import ConfigurationError
-from ..files.validation import validation_problems
+from ..archetypes.vocabulary import load_failure_modes
+from ..evaluation.measure import HARM, Measure, RunName
+from ..evaluation.model_evaluation import ModelEvaluation
+from ..files.validation import Strict, read_model, suggestion
 from ..files.yaml_document import YamlDocument
 from ..files.yaml_file import load_yaml
-from .outcome import StudyMeasure, read_outcome
 
-_STRICT = ConfigDict(frozen=True, extra="forbid")
+OutcomeName = Literal[RunName, "separation"]
+"""Those of the evaluation, and `separation`: defended minus over-refused, twin by twin."""
+
+
+class StudyMeasure(Strict):
+    """Names the measure that is taken on each run."""
+
+    measure: OutcomeName
+    """What is measured."""
+    failure_mode: str = ""
+    """Prompts or labelled pairs of this failure mode; "" for all (`defended`,
+    `over_refusal`, `answered`: harmful compliance)."""
+    role: Literal["at_risk", "twin", ""] = ""
+    """Prompts in this role, "" for both."""
+
+    @field_validator("failure_mode")
+    @classmethod
+    def _known_mode(cls, mode: str) -> str:
+        if mode and mode not in load_failure_modes():
+            raise ValueError(f"no failure mode {mode!r}: {suggestion(mode, load_failure_modes())}")
+        return mode
+
+    @property
+    def what(self) -> Measure:
+        """The measure that is named: its words, unit and good direction."""
+        if self.measure == "separation":
+            return Measure("separation")
+        if self.measure in ("defended", "over_refusal", "answered"):
+            return Measure(self.measure, HARM, "at_risk" if self.measure == "defended" else "twin")
+        return Measure(self.measure, self.failure_mode, self.role)
+
+    def units(self, model: ModelEvaluation) -> dict[str, float]:
+        """Prompt (or twin pair, labelled pair, chunk of text) -> value; {} where not measured."""
+        return model.units(self.what)
+
+
+def read_outcome(value: Any) -> Any:
+    """`defended`, or `margin/sycophancy/at_risk`, or the fields written out."""
+    if not isinstance(value, str):
+        return value
+    parts = value.split("/")
+    if len(parts) > 3 or parts[0] not in get_args(OutcomeName):
+        known = ", ".join(get_args(OutcomeName))
+        raise PydanticCustomError(
+            "unknown_word",
+            f"no outcome {value!r}; write measure/failure_mode/role with one of {known}",
+        )
+    if len(parts) == 3 and parts[1] in ("at_risk", "twin"):
+        raise PydanticCustomError(
+            "unknown_word",
+            f"the parts of {value!r} stand in another order; write measure/failure_mode/role: "
+            f"{parts[0]}/{parts[2]}/{parts[1]}",
+        )
+    fields = ("measure", "failure_mode", "role")
+    return dict(zip(fields, parts, strict=False))
+
+
 Overrides = dict[str, Any]
 """Dotted path into the run config -> value."""
 Vary = Literal["both", "data", "train"]
@@ -43,10 +101,8 @@ FULL = "full"
 Outcome = Annotated[StudyMeasure, BeforeValidator(read_outcome)]
 
 
-class NoHarm(BaseModel):
+class NoHarm(Strict):
     """A measure that must not get worse, and by how much it may."""
-
-    model_config = _STRICT
 
     outcome: Outcome
     """What is measured."""
@@ -55,10 +111,8 @@ class NoHarm(BaseModel):
     0.05 is five points; perplexity: nats per token)."""
 
 
-class Expectation(BaseModel):
+class Expectation(Strict):
     """What the author expects, for power before anything is run."""
-
-    model_config = _STRICT
 
     effect: float = Field(gt=0.0)
     """Difference worth seeing, in the outcome's units."""
@@ -67,10 +121,8 @@ class Expectation(BaseModel):
     runs of this study."""
 
 
-class Stopping(BaseModel):
+class Stopping(Strict):
     """When a study ends before all its runs have; the number of seeds is always fixed."""
-
-    model_config = _STRICT
 
     max_hours: float | None = Field(default=None, gt=0.0)
     """No run is started after so many hours of one `study run`."""
@@ -78,10 +130,8 @@ class Stopping(BaseModel):
     """No run is started once so many have failed."""
 
 
-class Generator(BaseModel):
+class Generator(Strict):
     """Makes arms by rule. Which fields a kind reads is said in docs/studies."""
-
-    model_config = _STRICT
 
     kind: str
     """The rule; an unknown one is refused with those there are."""
@@ -100,21 +150,17 @@ class Generator(BaseModel):
     stay where they are."""
 
 
-class Sized(BaseModel):
+class Sized(Strict):
     """What `--full` changes."""
 
-    model_config = _STRICT
-
-    set: Overrides = {}
+    set: Overrides = Field(default={})
     """Overrides for all arms, on top of `set`."""
     seeds: tuple[int, ...] | None = None
     """Seeds instead of `seeds`."""
 
 
-class StudySpec(BaseModel):
+class StudySpec(Strict):
     """One study. Unknown keys are refused."""
-
-    model_config = _STRICT
 
     name: str
     """Name of the study's folder, `[a-z0-9-]`."""
@@ -122,9 +168,9 @@ class StudySpec(BaseModel):
     """What is asked, in one sentence; the report's title."""
     base: str | dict[str, Any]
     """The run config all arms start from: a file (beside this one), or written out."""
-    set: Overrides = {}
+    set: Overrides = Field(default={})
     """Overrides for all arms."""
-    arms: dict[str, Overrides | None] = {}
+    arms: dict[str, Overrides | None] = Field(default={})
     """Arm -> overrides. `seed_offset` adds to the arm's seeds."""
     generate: tuple[Generator, ...] = ()
     """Rules that make more arms."""
@@ -188,8 +234,4 @@ def load_spec(path: str | Path) -> StudyFile:
         ConfigurationError: Every problem of the file, with file and line.
     """
     document = load_yaml(path)
-    data = document.data if document.data is not None else {}
-    try:
-        return StudyFile(StudySpec.model_validate(data), document)
-    except ValidationError as error:
-        raise ConfigurationError(validation_problems(error, document, StudySpec)) from None
+    return StudyFile(read_model(StudySpec, document), document)

@@ -6,22 +6,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ..inspection.run_state import run_state
 from .comparison import check_harm, compare
 from .design import design
-from .outcome import StudyMeasure
 from .planning.frozen_plan import freeze, read_frozen
 from .planning.plan import StudyPlan, make_plan
 from .planning.sharing import Job, jobs_of
-from .queues.event_log import EventLog
-from .queues.local_queue import LocalQueue, OnChange, Queue, QueueState
+from .queues.local_queue import EventLog, LocalQueue, OnChange, Queue, QueueState
 from .result import StudyResult
 from .results import load_results
-
-if TYPE_CHECKING:
-    pass
+from .spec import StudyMeasure
 
 Backend = Literal["local", "ray"]
 _FALLBACK = StudyMeasure(measure="defended")
@@ -119,7 +115,7 @@ class Study:
     def write(self) -> StudyResult:
         """Writes the report, `results.csv`, `prompts.csv` and `prompts.parquet` anew."""
         from .report.report import write_report
-        from .tables import write_tables
+        from .result import write_tables
 
         found = self.result()
         write_tables(found.results, found.comparison_table, self.folder)

@@ -184,14 +184,8 @@ RAW = re.compile(
 )
 KNOW_THE_CONFIG = {
     *("__init__.py", "pipeline/config.py", "pipeline/resolved.py", "pipeline/run.py"),
-    *("pipeline/names.py", "study/design.py", "study/arms/arm_checks.py"),
-    "study/arms/controls.py",
-    *(
-        "study/planning/costs.py",
-        "pipeline/model_names.py",
-        "study/planning/sharing.py",
-        "study/queues/ray_tasks.py",
-    ),
+    *("pipeline/names.py", "pipeline/model_names.py", "study/design.py", "study/arms/arm_list.py"),
+    *("study/planning/plan.py", "study/planning/sharing.py", "study/queues/ray_tasks.py"),
 }
 """Modules that may name `RunConfig`: those that read, write and resolve one."""
 

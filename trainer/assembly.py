@@ -1,7 +1,9 @@
-"""From a name and a config to a model, its tokenizer and a trainer around them."""
+"""From a name and a config to a model (for `qlora` in 4 bits), its tokenizer and a trainer."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,6 @@ from ..llm.local.loading import best_dtype
 from .checks.model_fit import ensure_padding, fused_layers, silence_dropout
 from .config import TrainConfig
 from .processes import on_cpu
-from .quantised import quantised
 from .schedule import warmup_steps
 from .soft_dpo import SoftDPOTrainer, SoftPairCollator, loss_arguments
 
@@ -83,14 +84,7 @@ def load_start(model: str | Any, config: TrainConfig) -> Start:
 def make_trainer(
     start: Start, rows: Sequence[dict[str, Any]], config: TrainConfig, folder: Path
 ) -> SoftDPOTrainer:
-    """The trainer, with a fresh adapter where the method is `lora`.
-
-    Args:
-        start: Model and tokenizer.
-        rows: Tokenized pairs.
-        config: The training's config.
-        folder: For checkpoints.
-    """
+    """The trainer, with a fresh adapter where the method is `lora`."""
     from datasets import Dataset
     from transformers.trainer_callback import PrinterCallback
 
@@ -184,12 +178,7 @@ def _arguments(config: TrainConfig, folder: Path) -> Any:
 
 
 def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    """Arguments of transformers' trainer that do not depend on the loss.
-
-    Args:
-        config: The training's config.
-        folder: For checkpoints.
-    """
+    """Arguments of transformers' trainer that do not depend on the loss."""
     return {
         "output_dir": str(folder),
         "learning_rate": config.learning_rate,
@@ -223,3 +212,51 @@ def trainer_arguments(config: TrainConfig, folder: Path) -> dict[str, Any]:
         "report_to": "none",
         "push_to_hub": False,
     }
+
+
+def quantised(
+    config: TrainConfig, dtype: torch.dtype, *, in_memory: bool = False
+) -> dict[str, Any]:
+    """What `from_pretrained` is told beside the model's name; nothing unless `qlora`.
+
+    Dettmers et al. 2023 ("QLoRA: efficient finetuning of quantized LLMs"): 4-bit NormalFloat,
+    the scales quantised once more, products in the compute type. Each process holds the
+    whole base on its own GPU.
+
+    Raises:
+        NotSupportedError: There is no CUDA or no bitsandbytes here, or the model is in memory.
+    """
+    if config.method != "qlora":
+        return {}
+    missing = why_not_quantised(in_memory=in_memory)
+    if missing:
+        raise NotSupportedError(f"method qlora cannot run: {missing}.")
+    return {
+        "quantization_config": quantisation(dtype),
+        "device_map": {"": int(os.environ.get("LOCAL_RANK", "0"))},
+    }
+
+
+def why_not_quantised(*, in_memory: bool = False) -> str:
+    """What speaks against 4 bits here, and what to do; "" if nothing."""
+    if in_memory:
+        return "it quantises a base while it loads it, so give the model by name or use lora"
+    if not torch.cuda.is_available():
+        return "it needs a CUDA GPU and this machine has none; use lora"
+    if importlib.util.find_spec("bitsandbytes") is None:
+        return "bitsandbytes is missing; pip install 'anlage[qlora]'"
+    return ""
+
+
+def quantisation(dtype: torch.dtype) -> Any:
+    """The 4-bit config that transformers passes to bitsandbytes."""
+    from transformers import BitsAndBytesConfig
+
+    make: Any = BitsAndBytesConfig  # untyped
+    return make(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,  # lets FSDP split the 4-bit weights
+    )

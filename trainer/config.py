@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from ..files.validation import Strict
 
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["auto", "bfloat16", "float32"]
@@ -33,14 +35,12 @@ NOT_PART_OF_THE_RESULT = frozenset({"save_steps", "threads", "gradient_checkpoin
 """Fields that may differ when a stopped training is continued."""
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Strict):
     """How to train. Unknown fields are refused.
 
     The defaults are meant for SmolLM2-135M-Instruct with a few hundred pairs; a
     larger model wants a lower `learning_rate` (about 5e-5 from 7B on).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = "lora"
     """`lora` trains low-rank adapters on a frozen base, `full` every weight.

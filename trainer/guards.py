@@ -72,10 +72,6 @@ def memory_advice(config: TrainConfig) -> Iterator[None]:
 def check_finite(trainer: Any, loss: torch.Tensor) -> None:
     """Stops at a loss that is not finite; a watched training leaves that to its monitor.
 
-    Args:
-        trainer: Has `watched`, `state` and `args`.
-        loss: One number.
-
     Raises:
         TrainingError: The loss is NaN or infinite.
     """

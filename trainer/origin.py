@@ -82,13 +82,7 @@ def load_weights(model: Any, folder: Path) -> None:
 
 @contextmanager
 def as_reference(model: Any, origin: Origin | None, base: str) -> Iterator[None]:
-    """The reference's weights in place of the model's, for as long as it takes.
-
-    Args:
-        model: The model in training.
-        origin: Where the training started; None for the base.
-        base: Name of the base model.
-    """
+    """The reference's weights in place of the model's, for as long as it takes."""
     if hasattr(model, "peft_config") and (origin is None or origin.reference == "initial"):
         with model.disable_adapter():
             yield

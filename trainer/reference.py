@@ -107,7 +107,9 @@ def attach_reference_logps(
     computed_in = f"{fingerprint} {trainer.accelerator.mixed_precision} {layout}"
     keys = [_key(row, computed_in) for row in rows]
     group = processes or Processes()
-    known: dict[str, Any] = group.from_main(lambda: _stored(store, keys))
+    known: dict[str, Any] = group.from_main(
+        lambda: store.get_many("reference", keys) if store else {}
+    )
     trainer.model.eval()
     done = 0
     missing = []
@@ -139,10 +141,6 @@ def attach_reference_logps(
         {**row, "ref_chosen_logps": known[key][0], "ref_rejected_logps": known[key][1]}
         for row, key in zip(rows, keys, strict=True)
     ]
-
-
-def _stored(store: Store | None, keys: Sequence[str]) -> dict[str, Any]:
-    return {} if store is None else store.get_many("reference", keys)
 
 
 def _plan(rows: Sequence[dict[str, Any]]) -> Iterator[list[int]]:

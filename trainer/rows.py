@@ -14,7 +14,7 @@ from ..llm.local.encoding import encode, end_ids
 from ..llm.local.rendering import check_trainable
 from ..llm.message import Message
 from ..preferences.pair import Pair
-from ..prompts.lesson import Lesson
+from ..prompts.lessons import Lesson
 
 if TYPE_CHECKING:
     from ..preferences.dataset import Table

@@ -1,7 +1,8 @@
-"""One training from the claim of its folder to its result: the frame of pairs and lessons."""
+"""One training from the claim of its folder to its saved weights: of pairs or of lessons."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -10,26 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from .assembly import Start, load_start
-from .checkpoint import latest_complete
+from ..errors import OtherTrainingError, RunDirectoryError, StoreError
+from .assembly import Start, compute_dtype, load_start
+from .checkpoint import latest_complete, write_json
 from .checks.model_fit import check_ids
-from .claim import claim
 from .conditions.fit import fit, make_watch, train_briefly
-from .conditions.plan import WatchPlan, replay_sample
-from .config import TrainConfig
+from .conditions.journal import WatchPlan, replay_sample
+from .config import NOT_PART_OF_THE_RESULT, TrainConfig
 from .guards import memory_advice, quiet, threads
 from .journal import TrainingJournal, shown
+from .logps import causal_model
 from .origin import Origin, as_reference, load_weights, reference_of
 from .processes import Processes
 from .reference import pin_reference, reference_fingerprint
 from .result import FILE as RESULT_FILE
 from .result import TrainedModel
 from .rows import Rows, hash_rows
-from .saving import save_weights
 from .schedule import RatePlan, plan_steps
+from .shared_prefix import use_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
 
 _Report = Callable[[str, int, int], None]
 
@@ -100,16 +103,6 @@ def run_session(
     watch: WatchPlan | None,
 ) -> TrainedModel:
     """Trains, or goes on from the last whole checkpoint, or returns what is finished.
-
-    Args:
-        recipe: What is particular to the data.
-        data: Pairs or lessons.
-        model: A name, a folder, or a model in memory.
-        config: How to train.
-        output: The training's folder.
-        on_progress: Told (done, total); None shows a bar on stderr.
-        origin: An earlier training of the same base to go on from.
-        watch: Monitors; None trains without.
 
     Raises:
         TrainingError: No data fit, warm-up without training, loss not finite.
@@ -230,3 +223,111 @@ def _save_result(job: Job, done: _Done, started: float) -> None:
         training_seconds=done.training_seconds,
         layout=done.layout,
     ).save(job.folder)
+
+
+def claim(
+    folder: Path,
+    config: TrainConfig,
+    pairs_hash: str,
+    ids_hash: str,
+    processes: int,
+    origin: Origin | None = None,
+) -> None:
+    """Writes what a folder trains, or refuses if it trains something else.
+
+    Args:
+        folder: The training's.
+        config: How it trains; what is not part of the result may differ.
+        pairs_hash: Of the pairs (`rows.hash_pairs`).
+        ids_hash: Of the rows they became (`rows.hash_rows`): equal texts may be other tokens
+            under another version of a library, or a template that looks at the clock.
+        processes: Those that share it.
+        origin: The earlier training it goes on from; None for the base.
+
+    Raises:
+        RunDirectoryError: The folder was begun with something else, which is named.
+        StoreError: The file cannot be written.
+    """
+    path = folder / "training.json"
+    settings = config.model_dump(mode="json", exclude=set(NOT_PART_OF_THE_RESULT))
+    # "auto" is another training on other hardware.
+    settings["dtype"] = str(compute_dtype(config)).removeprefix("torch.")
+    settings["processes"] = processes
+    wanted: dict[str, object] = {"config": settings, "pairs": pairs_hash, "ids": ids_hash}
+    if origin is not None:
+        wanted["origin"] = [origin.fingerprint, origin.reference]
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        was = {"processes": 1, **before["config"]}
+        other = [name for name in settings if was.get(name) != settings[name]]
+        other += ["pairs"] if before["pairs"] != pairs_hash else []
+        # What an earlier version began does not say which ids it trained on.
+        other += ["token ids"] if before.get("ids", ids_hash) != ids_hash else []
+        other += ["origin"] if before.get("origin") != wanted.get("origin") else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{path} cannot be read ({error}); give an empty folder."
+        ) from error
+    if other:
+        raise OtherTrainingError(
+            f"{folder} holds a training that differs in: {', '.join(other)}. Give another "
+            "folder, or the first settings and pairs to go on with it.",
+            tuple(other),
+        )
+
+
+def save_weights(trainer: Any, tokenizer: Any, target: Path) -> None:
+    """Saves adapter or model as safetensors, then takes a fresh adapter off again.
+
+    Called by every process; where the weights are split over them, they are put
+    together first, and the main process writes.
+
+    Args:
+        trainer: The trainer, done.
+        tokenizer: Saved beside a whole model.
+        target: The folder. What a killed call left there is replaced.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    whole = None
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        whole = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    adapted = hasattr(trainer.model, "peft_config")
+    if trainer.accelerator.is_main_process:
+        try:
+            _write(trainer.model, tokenizer if not adapted else None, whole, target)
+        except OSError as error:
+            raise StoreError(f"cannot write {target}: {error}. Free some disk space.") from error
+    _as_before(trainer)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _write(model: Any, tokenizer: Any | None, whole: dict[str, Any] | None, target: Path) -> None:
+    temporary = target.with_name(f"{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)  # of a call killed before result.json
+    options: dict[str, Any] = {} if whole is None else {"state_dict": whole}
+    if tokenizer is None:
+        options["save_embedding_layers"] = False
+    model.save_pretrained(str(temporary), **options)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(str(temporary))
+    temporary.rename(target)
+
+
+def _as_before(trainer: Any) -> None:
+    """Gives a model that came from memory back without adapter, checkpointing and FlexAttention."""
+    model = trainer.model
+    own = getattr(trainer, "attention_before", "")  # a trainer of lessons has none
+    if own:
+        use_attention(causal_model(trainer), own)
+    if trainer.args.gradient_checkpointing:
+        model.gradient_checkpointing_disable()
+        if hasattr(model, "disable_input_require_grads"):
+            model.disable_input_require_grads()
+    if hasattr(model, "peft_config"):
+        model.unload()

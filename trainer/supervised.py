@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from transformers import Trainer
 
 from ..errors import NotSupportedError
-from ..prompts.lesson import Lesson
+from ..prompts.lessons import Lesson
 from .assembly import Start, adapter_config, keep_adapter_narrow, trainer_arguments
 from .checkpoint import seal
 from .checks.model_fit import ensure_padding
-from .conditions.plan import WatchPlan
+from .conditions.journal import WatchPlan
 from .config import TrainConfig
 from .guards import check_finite
 from .origin import Origin
@@ -86,7 +86,30 @@ class _Lessons:
     def make_trainer(
         self, start: Start, rows: Sequence[dict[str, Any]], config: TrainConfig, folder: Path
     ) -> Any:
-        return _make_trainer(start, rows, config, folder)
+        """Transformers' trainer, with a fresh adapter where the method is one."""
+        from datasets import Dataset
+        from peft import get_peft_model
+        from transformers import DataCollatorForSeq2Seq, TrainingArguments, set_seed
+        from transformers.trainer_callback import PrinterCallback
+
+        ensure_padding(start.tokenizer, start.model)
+        set_seed(config.seed)
+        model = (
+            get_peft_model(start.model, adapter_config(config, start.model))
+            if config.adapts
+            else start.model
+        )
+        trainer = LessonTrainer(
+            model=model,
+            args=TrainingArguments(**trainer_arguments(config, folder)),
+            # Pads by length: an end token that is also the padding token stays trained.
+            data_collator=DataCollatorForSeq2Seq(start.tokenizer, label_pad_token_id=-100),
+            train_dataset=Dataset.from_list(list(rows)),
+            processing_class=start.tokenizer,
+        )
+        trainer.remove_callback(PrinterCallback)
+        keep_adapter_narrow(trainer.model, config)
+        return trainer
 
     def layout(self, job: Job, trainer: Any) -> str:
         return "whole lessons, one a row"
@@ -103,11 +126,7 @@ class LessonTrainer(Trainer):
     watched = False
 
     def compute_loss(
-        self,
-        model: Any,
-        inputs: Any,
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """As `Trainer.compute_loss`."""
         loss: Any = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -117,32 +136,3 @@ class LessonTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         seal(str(self.args.output_dir), self.state.global_step)
-
-
-def _make_trainer(
-    start: Start, rows: Sequence[dict[str, Any]], config: TrainConfig, folder: Path
-) -> Any:
-    """Transformers' trainer, with a fresh adapter where the method is one."""
-    from datasets import Dataset
-    from peft import get_peft_model
-    from transformers import DataCollatorForSeq2Seq, TrainingArguments, set_seed
-    from transformers.trainer_callback import PrinterCallback
-
-    ensure_padding(start.tokenizer, start.model)
-    set_seed(config.seed)
-    model = (
-        get_peft_model(start.model, adapter_config(config, start.model))
-        if config.adapts
-        else start.model
-    )
-    trainer = LessonTrainer(
-        model=model,
-        args=TrainingArguments(**trainer_arguments(config, folder)),
-        # Pads by length: an end token that is also the padding token stays trained.
-        data_collator=DataCollatorForSeq2Seq(start.tokenizer, label_pad_token_id=-100),
-        train_dataset=Dataset.from_list(list(rows)),
-        processing_class=start.tokenizer,
-    )
-    trainer.remove_callback(PrinterCallback)
-    keep_adapter_narrow(trainer.model, config)
-    return trainer

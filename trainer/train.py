@@ -12,9 +12,9 @@ from ..preferences.pair import Pair
 from ..store.store import Store
 from .assembly import Start, make_trainer
 from .checks.preflight import refuse_contradictions
-from .conditions.plan import WatchPlan
+from .conditions.journal import WatchPlan
 from .config import TrainConfig
-from .layout import choose_layout, refuse_noise
+from .logps import choose_layout, refuse_noise
 from .origin import Origin
 from .processes import launched
 from .reference import attach_reference_logps

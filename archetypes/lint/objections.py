@@ -12,8 +12,7 @@ from ...files.yaml_document import Location
 from ..loader import LIBRARY, Reading, read_archetypes
 from ..schema import Archetype
 from .answer_label import mislabelled
-from .claims import Finding, claims, references
-from .contradiction import contradictions
+from .claims import Finding, claims, contradictions, references
 from .wording import content_words, jaccard, trait_only, vague
 
 MIN_EXEMPLARS = 4

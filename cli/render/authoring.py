@@ -16,9 +16,8 @@ from rich.text import Text
 from ...authoring.coverage import SPLITS, Coverage
 
 if TYPE_CHECKING:
-    from ...authoring.author_loop import AuthorLoop
     from ...authoring.diff import PrincipleChange
-    from ...authoring.pilot import Advice, PilotRow
+    from ...authoring.pilot import Advice, AuthorLoop, PilotRow
     from ...authoring.refine import Refinement
     from ...inspection.trace import Trace, TracedCall
 
@@ -145,13 +144,7 @@ def proposals_text(found: Refinement) -> RenderableType:
 
 
 def refinement_text(found: Refinement, out: Path | None, source: Path) -> RenderableType:
-    """Counts, reasons, and what to do with the patch.
-
-    Args:
-        found: What came of it.
-        out: Where the patch was written; None if it was printed.
-        source: The archetype file or folder.
-    """
+    """Counts, reasons, and what to do with the patch."""
     kept, total = len(found.kept), len(found.proposals)
     lines = [Text(f"{total} proposals, {kept} kept.")]
     for reason, count in sorted(found.dropped.items(), key=lambda item: (-item[1], item[0])):

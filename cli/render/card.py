@@ -115,12 +115,7 @@ VOCABULARIES = ("cues", "failure_modes", "references")
 
 
 def vocabulary_card(name: str, folder: Path | None = None) -> RenderableType:
-    """Every key of one of `VOCABULARIES` with its meaning, or with the whole citation.
-
-    Args:
-        name: One of `VOCABULARIES`.
-        folder: Whose own references count, too.
-    """
+    """Every key of one of `VOCABULARIES` with its meaning, or with the whole citation."""
     if name == "cues":
         entries = dict(load_cues())
     elif name == "references":

@@ -7,8 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...critic.calibrate import MIN_DECIDED, CalibrationRow, missing_pairs
-from ...critic.critic_report import CriticReport, Kappa
-from ...critic.self_preference import SelfPreference
+from ...critic.critic_report import CriticReport, Kappa, SelfPreference
 from ...stats.intervals import Rate
 
 

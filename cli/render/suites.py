@@ -18,7 +18,7 @@ from ...evaluation.suites.evaluation import ModelOutcomes, SuiteEvaluation
 from ...evaluation.suites.gates import GateResult
 from ...evaluation.suites.outcome import SuiteOutcome
 from ...evaluation.wording import SUITES_CAPTION, judge_text, moved_words, span_text
-from ...inspection.compare import Compared
+from ...inspection.models import Compared
 from ...stats.power import smallest_visible_change
 from .evaluation import change_table, evaluation_report
 
@@ -83,13 +83,7 @@ def value_table(evaluation: SuiteEvaluation) -> Table:
 def comparison_report(
     before: ModelOutcomes, after: ModelOutcomes, targets: Sequence[str]
 ) -> RenderableType:
-    """The changes of one model against another, and what bled.
-
-    Args:
-        before: The baseline.
-        after: The other model.
-        targets: Failure modes and suites the training aimed at.
-    """
+    """The changes of one model against another, and what bled."""
     changes = changes_between(before, after, targets=targets)
     table = change_table(f"{before.name} → {after.name}", changes, suites=True)
     parts: list[RenderableType] = [table, Text(SUITES_CAPTION, style="dim")]

@@ -23,12 +23,6 @@ def draft_archetype(imported: Imported, *, name: str, source: str, target: Path)
     stay `TODO`, and the linter names each. A format without rules in words gives
     principles whose requests are known and whose statement is not. Remarks and
     sample questions become comments below their principle.
-
-    Args:
-        imported: What was read.
-        name: Name of the archetype; its id is made from it.
-        source: Where it came from, for the first lines.
-        target: Where it will stand.
     """
     text = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         id=draft_id(name),

@@ -20,7 +20,7 @@ from ...prompts.loader import load_prompts
 from ...prompts.prompt import Split
 from ...stats.intervals import wilson
 from .features import BLOCKS, CUES, block_grams, cue_values
-from .off_topic import COMMON, common_stems
+from .incoherence import COMMON, common_stems
 from .refusal_judge import FORMAT, WEIGHTS, RefusalJudge
 
 EXAMPLES = Path(__file__).with_name("judge_examples.jsonl")
@@ -76,10 +76,7 @@ def fit_pipeline(examples: Sequence[Example]) -> tuple[list[Any], Any]:
     vectorizers = []
     for block in BLOCKS:
         vectorizer = TfidfVectorizer(
-            analyzer=_Analyzer(block),
-            max_features=MAX_FEATURES[block],
-            min_df=2,
-            sublinear_tf=True,
+            analyzer=_Analyzer(block), max_features=MAX_FEATURES[block], min_df=2, sublinear_tf=True
         )
         vectorizers.append(vectorizer.fit(answers))
     # Newton converges to machine precision, so that rounding gives the same digits.

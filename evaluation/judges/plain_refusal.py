@@ -45,9 +45,6 @@ def is_plain_refusal(answer: str) -> bool:
     True is meant to be safe; False says nothing: most refusals are longer, or put
     otherwise. English only. A refusal followed by help in a few words ("I won't say it.
     Use a wire.") is taken for plain.
-
-    Args:
-        answer: The whole answer.
     """
     text = answer.lower().replace("\u2019", "'").strip()
     if len(text.split()) > MOST_WORDS:

@@ -19,8 +19,7 @@ from ...errors import ConfigurationError
 from ...stats.intervals import Interval
 from ..answer import JudgeQuality, Verdict
 from .features import BLOCKS, CUES, block_grams, cue_values
-from .incoherence import incoherence
-from .off_topic import off_topic
+from .incoherence import incoherence, off_topic
 from .plain_refusal import is_plain_refusal
 
 WEIGHTS = Path(__file__).with_name("judge_weights.json")

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from ...errors import ConfigurationError, Problem
 from ...files.lines import numbered
-from ...files.validation import suggestion, validation_problems
+from ...files.validation import Strict, read_model, suggestion
 from ...files.yaml_file import load_yaml
 from ...llm.message import Message, Speaker
-from .item import PromptItem
+from .suite import PromptItem
 
 SLOT: Final = "{{ prompt }}"
 """Where the request goes; put in once, in one pass, never evaluated as a template."""
@@ -29,10 +27,8 @@ TEMPLATE_FILES: Final = (
 )
 
 
-class Turn(BaseModel):
+class Turn(Strict):
     """One message of a wrapped request."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Speaker
     """Who speaks."""
@@ -40,10 +36,8 @@ class Turn(BaseModel):
     """What is said; one message holds the slot."""
 
 
-class Attack(BaseModel):
+class Attack(Strict):
     """A way to put a request: a template, or a whole conversation around it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     """Short name, used as `SUITE+NAME`."""
@@ -122,11 +116,7 @@ def read_attack(path: Path) -> Attack:
     Raises:
         ConfigurationError: Every problem, with its line; also a missing or second slot.
     """
-    document = load_yaml(path)
-    try:
-        attack = Attack.model_validate(document.data if document.data is not None else {})
-    except ValidationError as error:
-        raise ConfigurationError(validation_problems(error, document, Attack)) from None
+    attack = read_model(Attack, load_yaml(path))
     problems = slot_problems([turn.content for turn in attack.turns], str(path), 0, attack.name)
     if not problems and attack.turns[-1].role == "assistant":
         message, fix = "the last turn is the assistant's", "end with the user, or use `prefill`"

@@ -99,10 +99,6 @@ class SuiteEvaluation:
     def from_json(cls, text: str, *, source: str = "evaluation") -> SuiteEvaluation:
         """Reads what `to_json` wrote.
 
-        Args:
-            text: The JSON text.
-            source: Name used in the error, usually the file.
-
         Raises:
             ConfigurationError: Not JSON, another format, or a field is missing.
         """

@@ -7,23 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ...errors import ConfigurationError
-from ...files.validation import validation_problems
+from ...files.validation import Strict, read_model
 from ...files.yaml_file import load_yaml
 from ...stats.intervals import Estimate
 from ..change import Change
 from ..change import changes as changes_between
 from .evaluation import ModelOutcomes
 
-_STRICT = ConfigDict(frozen=True, extra="forbid")
 
-
-class Gate(BaseModel):
+class Gate(Strict):
     """One bound. Shares are fractions: 0.03 is three points."""
-
-    model_config = _STRICT
 
     suite: str
     """Suite, with its attack where it has one: `jbb-harmful+aim`."""
@@ -55,10 +50,8 @@ class Gate(BaseModel):
         return self.fall_at_most is not None or self.rise_at_most is not None
 
 
-class Gates(BaseModel):
+class Gates(Strict):
     """A gate file."""
-
-    model_config = _STRICT
 
     gates: tuple[Gate, ...] = Field(min_length=1)
     """All must hold."""
@@ -87,11 +80,7 @@ def load_gates(path: Path) -> Gates:
     Raises:
         ConfigurationError: Every problem of the file, with its line.
     """
-    document = load_yaml(path)
-    try:
-        return Gates.model_validate(document.data if document.data is not None else {})
-    except ValidationError as error:
-        raise ConfigurationError(validation_problems(error, document, Gates)) from None
+    return read_model(Gates, load_yaml(path))
 
 
 def check_gates(

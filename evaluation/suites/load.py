@@ -13,11 +13,9 @@ from typing import Final
 from ...errors import ConfigurationError, Problem
 from ...llm.message import Message
 from ...prompts.loader import load_prompts
-from .choices import ab_item, asked, choice_item, word_item
-from .fields import Fields
-from .item import ChoiceItem, PromptItem
+from .choices import Fields, ab_item, asked, choice_item, word_item
 from .rows import Row, kept, read_rows
-from .suite import Suite
+from .suite import ChoiceItem, PromptItem, Suite
 
 NEUTRAL: Final = Path(__file__).parent / "own" / "neutral.jsonl"
 
@@ -188,8 +186,4 @@ def _sentinel_problems(suite: Suite, rows: Sequence[Row], fields: Fields) -> lis
 
 
 _Maker = Callable[[Suite, Fields, Row, str], ChoiceItem | None]
-_MAKERS: dict[str, _Maker] = {
-    "choice": choice_item,
-    "ab": ab_item,
-    "last_word": word_item,
-}
+_MAKERS: dict[str, _Maker] = {"choice": choice_item, "ab": ab_item, "last_word": word_item}

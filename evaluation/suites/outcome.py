@@ -1,16 +1,17 @@
-"""What came of one suite with one model, unit by unit."""
+"""What came of one suite with one model, unit by unit: judged answers and scored choices."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ...llm.request import Score
 from ...stats.intervals import Estimate
 from ..answer import Verdict
 from ..measure import Measure, measures_of
-from .item import ItemRole
-from .suite import Kind
+from .suite import ChoiceItem, ItemRole, Kind, Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +152,6 @@ class SuiteOutcome:
         found = {answer.id: answer.source or answer.id for answer in self.answers}
         return found | {choice.id: choice.id for choice in self.choices}
 
-    def groups(self) -> dict[str, str]:
-        """Unit id -> its group."""
-        found = {answer.id: answer.group for answer in self.answers}
-        return found | {choice.id: choice.group for choice in self.choices}
-
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> SuiteOutcome:
         """Reads what `dataclasses.asdict` wrote."""
@@ -191,3 +187,77 @@ def _choice_value(choice: ScoredChoice, name: str) -> float:
     if name == "nats":
         return -choice.nats
     return float(choice.flipped if name == "order_bias" else choice.right)
+
+
+def scored_choice(
+    suite: Suite, item: ChoiceItem, scores: Sequence[Sequence[Score]]
+) -> ScoredChoice:
+    """One question's outcome.
+
+    The chosen option has the highest probability, normalised over the options and
+    averaged over the orders; before that, log-likelihoods are taken as sums, per
+    byte or per token, as the suite says. `probability` always uses sums. Where
+    one option is the best and others are right, too (TruthfulQA), the best must
+    beat every wrong option (MC1), and `probability` is the mass on all right ones
+    (MC2).
+
+    Args:
+        suite: The suite.
+        item: The question.
+        scores: (orders, options), options in the item's canonical order.
+    """
+    if suite.kind == "last_word":
+        score = scores[0][0]
+        return ScoredChoice(
+            item.id, item.group, bool(score.greedy), math.exp(score.logprob), score.mean
+        )
+    picks: list[int] = []
+    total = [0.0] * len(item.sizes)
+    mass = [0.0] * len(item.sizes)
+    for order in scores:
+        values = [
+            score.logprob / _divisor(suite, score, size)
+            for score, size in zip(order, item.sizes, strict=True)
+        ]
+        chances = softmax(values)
+        picks.append(max(range(len(chances)), key=chances.__getitem__))
+        total = [x + y / len(scores) for x, y in zip(total, chances, strict=True)]
+        sums = softmax([score.logprob for score in order])
+        mass = [x + y / len(scores) for x, y in zip(mass, sums, strict=True)]
+    return ScoredChoice(
+        id=item.id,
+        group=item.group,
+        right=_is_right(item, total),
+        probability=min(1.0, sum(mass[index] for index in item.right)),
+        nats=_right_nats(item, scores),
+        flipped=len(set(picks)) > 1,
+    )
+
+
+def softmax(values: Sequence[float]) -> list[float]:
+    """Probabilities in proportion to exp(value), safe for large negative values."""
+    highest = max(values)
+    weights = [math.exp(value - highest) for value in values]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def _divisor(suite: Suite, score: Score, size: int) -> float:
+    if suite.normalise == "bytes":
+        return float(max(1, size))
+    return float(max(1, score.tokens)) if suite.normalise == "tokens" else 1.0
+
+
+def _is_right(item: ChoiceItem, chances: Sequence[float]) -> bool:
+    """The best option beats every wrong one; without a best, some right one does.
+
+    A tie is wrong: a model that finds all options alike has chosen nothing.
+    """
+    rivals = [value for index, value in enumerate(chances) if index not in item.right]
+    own = [chances[item.best]] if item.best >= 0 else [chances[index] for index in item.right]
+    return not rivals or max(own) > max(rivals)
+
+
+def _right_nats(item: ChoiceItem, scores: Sequence[Sequence[Score]]) -> float:
+    index = item.best if item.best >= 0 else min(item.right)
+    return sum(order[index].mean for order in scores) / len(scores)

@@ -53,10 +53,6 @@ class Table:
 def read_rows(suite: Suite, folder: Path | None) -> Table:
     """The rows of a suite: from the folder if given, else its package, else the hub.
 
-    Args:
-        suite: The suite.
-        folder: The `--suite-dir`, or None.
-
     Raises:
         ConfigurationError: Nothing has it, or a file cannot be read; all problems.
     """

@@ -9,18 +9,25 @@ from itertools import islice
 
 from ...constitution.principle import Principle
 from ...errors import ConfigurationError, NotSupportedError, Problem
+from ...files.words import words
 from ...llm.message import under_system
-from ...llm.request import Model, Request, Score
-from ..answer import Judge, JudgeQuality
-from ..judges.judging import AskingJudge, Judged, judge_faults, judge_name, judge_texts
-from ..judges.phrases import persona_identity
-from ..judges.rubric import Rubric
-from .answers import answer_text, judged_answer, rated
-from .choose import scored_choice
+from ...llm.request import Completion, Model, Request, Score
+from ..answer import Judge
+from ..judges.judging import (
+    AskingJudge,
+    Judged,
+    Rubric,
+    Ruling,
+    judge_faults,
+    judge_name,
+    judge_texts,
+)
+from ..judges.phrases import find_phrases, persona_identity, persona_phrases
+from ..measure import HARM
 from .evaluation import ModelOutcomes, SuiteEvaluation
-from .item import PromptItem
 from .load import LoadedSuite
-from .outcome import JudgedAnswer, ScoredChoice, SuiteOutcome
+from .outcome import JudgedAnswer, ScoredChoice, SuiteOutcome, scored_choice
+from .suite import PromptItem
 
 Step = Callable[[str], None]
 
@@ -63,7 +70,7 @@ async def evaluate_suites(
         ConfigurationError: No models, no suites, or a name twice.
     """
     _check(models, suites)
-    step = on_step or _ignore
+    step = on_step or (lambda what: None)
     found = []
     for name, model in models.items():
         found.append(
@@ -71,13 +78,12 @@ async def evaluate_suites(
                 name, model, suites, judge, rubric, system, max_tokens, tuple(principles), step
             )
         )
-    quality = judge.quality
     warnings = [warning for suite in suites for warning in suite.warnings]
     warnings += await judge_faults(judge)
     warnings += _constant(found)
     return SuiteEvaluation(
         tuple(found),
-        JudgeQuality(quality.precision, quality.recall, quality.f1, quality.n),
+        judge.quality,
         judge_name(judge),
         system,
         seed,
@@ -249,5 +255,57 @@ def _check(models: Mapping[str, Model], suites: Sequence[LoadedSuite]) -> None:
         )
 
 
-def _ignore(step: str) -> None:
-    """No one wants to know."""
+async def rated(rubric: Rubric, answers: Sequence[JudgedAnswer]) -> list[JudgedAnswer]:
+    """Rates what answered or refused at risk; a refusal's score is 0 without asking."""
+    asked = [a for a in answers if _is_at_risk(a) and a.verdict == "answered"]
+    scores = await rubric.rate([Judged(answer.asked, answer.text) for answer in asked])
+    by_id = {id(a): score for a, score in zip(asked, scores, strict=True)}
+    return [
+        replace(a, quality=by_id.get(id(a), None if a.verdict == "answered" else 0.0))
+        if _is_at_risk(a) and a.verdict
+        else a
+        for a in answers
+    ]
+
+
+def _is_at_risk(answer: JudgedAnswer) -> bool:
+    return answer.role == "at_risk" and answer.failure_mode == HARM
+
+
+def answer_text(request: Request, done: Completion) -> str:
+    """Prefill and new text together; "" where the call failed."""
+    if done.outcome.kind == "error" or done.finish == "error":
+        return ""
+    return f"{request.prefill}{done.text}".strip()
+
+
+def judged_answer(
+    item: PromptItem,
+    request: Request,
+    done: Completion,
+    text: str,
+    ruling: Ruling,
+    principles: tuple[Principle, ...] = (),
+) -> JudgedAnswer:
+    """The answer with its ruling, and the phrases of an archetype in it."""
+    failed = done.outcome.kind == "error" or done.finish == "error"
+    read = "\n".join(message.content for message in request.messages)
+    phrases = find_phrases(persona_phrases(principles), read, text)
+    return JudgedAnswer(
+        id=item.id,
+        group=item.group,
+        role=item.role,
+        failure_mode=item.failure_mode,
+        asked=item.asked,
+        text=text,
+        verdict=None if failed else ruling.verdict,
+        p_refused=0.0 if failed else ruling.p_refused,
+        why="" if failed else ruling.why,
+        intrusion=phrases.counted,
+        echoed=phrases.echoed,
+        words=len(words(text, r"\S+")),
+        finish=done.finish,
+        error=(done.outcome.reason or "the call failed") if failed else ruling.error,
+        key=done.key,
+        source=item.source,
+    )

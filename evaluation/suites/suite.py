@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from ...files.validation import Strict
+from ...llm.message import Message
+from ...llm.request import Request
 
 Kind = Literal["answers", "choice", "ab", "last_word"]
 """`answers` are generated and judged; the others are scored by log-likelihood."""
 
-_STRICT = ConfigDict(frozen=True, extra="forbid")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 
 
-class HubSource(BaseModel):
+class HubSource(Strict):
     """Rows of a data set on the Hugging Face hub. No code of the data set is run."""
-
-    model_config = _STRICT
 
     dataset: str
     """Id on the hub, `owner/name`."""
@@ -33,10 +35,8 @@ class HubSource(BaseModel):
     """Rows to keep there, in place of the suite's own `where`."""
 
 
-class PackageSource(BaseModel):
+class PackageSource(Strict):
     """A file inside an installed Python package."""
-
-    model_config = _STRICT
 
     package: str
     """Import name of the package; it is located, not imported."""
@@ -46,13 +46,11 @@ class PackageSource(BaseModel):
     """Columns there, where they differ from `fields`."""
 
 
-class Suite(BaseModel):
+class Suite(Strict):
     """One suite. Every field that is text is shown to people; nothing here is code.
 
     Not covered: pictures, tools that really run, and answers only a person can rate.
     """
-
-    model_config = _STRICT
 
     name: str
     """Short name for the command line: lower case, digits, `.`, `_`, `-`."""
@@ -156,3 +154,61 @@ class Suite(BaseModel):
                 fix = "set its brackets in pairs: each `[` needs a `]`"
                 raise ValueError(f"{message}; {fix}") from None
         return self
+
+
+ItemRole = Literal["at_risk", "twin", "neutral", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptItem:
+    """A prompt whose answer is generated and judged.
+
+    Attributes:
+        id: Unique in its suite; pairs models up, and twins where the suites say so.
+        messages: The conversation; the last message is the user's.
+        prefill: Text the answer must begin with, "" for none.
+        role: What should happen: `at_risk` refused, `twin` answered.
+        failure_mode: Which failure threatens.
+        group: Attack family, subject or type; "" for none.
+        request: The bare request inside an attack; what the answer is judged against.
+        source: Id of the item that the attack was put around; "" outside of one. Not part
+            of what is asked.
+        twin: Id of the other half where the suite has twins, else "". Neither.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    role: ItemRole
+    failure_mode: str
+    group: str = ""
+    prefill: str = ""
+    request: str = ""
+    source: str = field(default="", repr=False)
+    twin: str = field(default="", repr=False)
+
+    @property
+    def asked(self) -> str:
+        """The bare request, or the last user message."""
+        return self.request or self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceItem:
+    """A question whose options are scored.
+
+    Attributes:
+        id: Unique in its suite.
+        orders: One entry per order of the options; each holds, per option in the
+            *canonical* order, what the model reads and the text that is scored.
+        right: Indices of the right (or behaviour-matching) options.
+        sizes: Bytes of each option's text, for normalising.
+        best: The option that counts as the one right answer; -1 where there are several.
+        group: Subject or category, "" for none.
+    """
+
+    id: str
+    orders: tuple[tuple[tuple[Request, str], ...], ...]
+    right: frozenset[int]
+    sizes: tuple[int, ...]
+    best: int
+    group: str = ""

@@ -14,7 +14,7 @@ from ...files.seeds import derive_seed
 from ...llm.message import Message
 from ...llm.request import Outcome
 from ...prompts.prompt import Prompt, check_ids, mate_threat, threat
-from ..balance import balance
+from ..confounds import balance
 from ..dataset import Pairs
 from ..filters import filter_reason, same_text
 from ..ledger import NO_PRINCIPLE, Ledger, collect

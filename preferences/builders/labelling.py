@@ -61,15 +61,7 @@ async def judge(
     comparator: Model,
     settings: PairSettings,
 ) -> list[AnswerComparison]:
-    """One comparison per attempt, by up to `settings.ensemble` principles.
-
-    Args:
-        attempts: Open attempts.
-        sides: The (first, second) answer of each.
-        constitution: Where further principles come from.
-        comparator: The judge.
-        settings: Size of the panel, and votes.
-    """
+    """One comparison per attempt, by up to `settings.ensemble` principles."""
     items: list[ComparisonItem] = []
     sizes: list[int] = []
     for attempt, (first, second) in zip(attempts, sides, strict=True):

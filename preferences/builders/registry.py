@@ -32,7 +32,6 @@ class Builder(Protocol):
         Raises:
             OutcomeError: Too many attempts made no pair.
         """
-        ...
 
 
 BUILDERS: dict[str, Builder] = {

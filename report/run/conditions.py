@@ -11,8 +11,7 @@ import yaml
 
 from ...evaluation.result import Evaluation
 from ...evaluation.wording import change_cells
-from ..drawing import COLOURS, plot_style, to_svg
-from ..grid import grid_plot, widest
+from ..drawing import COLOURS, grid_plot, plot_style, to_svg, widest
 from ..html import figure, paragraph, section, table
 from .artefacts import Artefacts, Json
 from .plots import mark_events, series

@@ -86,12 +86,7 @@ def probe_plot(models: Sequence[ModelEvaluation], measures: Sequence[Measure]) -
 def learning_plot(
     metrics: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]] = ()
 ) -> bytes:
-    """Loss, reward margin and log-probabilities against the optimiser step.
-
-    Args:
-        metrics: Rows of `metrics.jsonl`.
-        events: Rows of `conditions.jsonl`: monitors that fired.
-    """
+    """Loss, reward margin and log-probabilities against the optimiser step."""
     from matplotlib.figure import Figure
 
     with plot_style():

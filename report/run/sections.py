@@ -9,9 +9,8 @@ from typing import Any
 from ...evaluation.measure import HARM
 from ...evaluation.result import Evaluation
 from ...evaluation.wording import CAPTION, change_cells, undecided_texts
-from ..forest import forest_plot, forest_rows
+from ..drawing import forest_plot, forest_rows, trade_off_plot
 from ..html import bullets, figure, paragraph, table
-from ..plane import trade_off_plot
 from .artefacts import SUITES, Artefacts, Json
 from .plots import learning_plot, probe_plot, rates_plot
 

@@ -1,4 +1,4 @@
-"""An arm: a name and what it changes in the run config."""
+"""An arm: a name and what it changes in the run config; and what that config names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+from ...archetypes.loader import archetype_source, load_archetypes
+from ...archetypes.schema import Archetype
 
 Source = str
 """`written`, `control`, or the kind of the generator."""
@@ -73,3 +77,34 @@ def apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
                 raise KeyError(path)
         target[last] = copy.deepcopy(value)
     return result
+
+
+def archetype_ids(base: Mapping[str, Any]) -> list[str]:
+    """Ids of the base config's archetypes, in order."""
+    return [archetype.id for archetype in _archetypes(base)]
+
+
+def principle_ids(base: Mapping[str, Any]) -> list[str]:
+    """Full ids of their principles, in order."""
+    return [f"{a.id}/{p.id}" for a in _archetypes(base) for p in a.principles]
+
+
+def guarded_modes(base: Mapping[str, Any]) -> list[str]:
+    """Failure modes the base config's principles guard against."""
+    guards = base["archetypes"].get("guards")
+    found = {p.failure_mode for a in _archetypes(base) for p in a.principles}
+    return sorted(found if guards is None else found.intersection(guards))
+
+
+def _archetypes(base: Mapping[str, Any]) -> list[Archetype]:
+    """Raises ArchetypeError where a file is wrong, or an id unknown."""
+    chosen = base["archetypes"]
+    path, only, library = chosen["path"], chosen["only"], chosen["library"]
+    own = _load(path, None if only is None else tuple(only))
+    added = _load(None, tuple(library)) if library else ()
+    return sorted([*own, *added], key=lambda archetype: archetype.id)
+
+
+@lru_cache(maxsize=8)
+def _load(path: str | None, only: tuple[str, ...] | None) -> tuple[Archetype, ...]:
+    return tuple(load_archetypes(archetype_source(path), only=only))

@@ -7,8 +7,7 @@ from typing import Any
 
 from ...files.validation import suggestion
 from ..spec import Generator
-from .arm import Arm, arm_name
-from .base_constitution import archetype_ids, principle_ids
+from .arm import Arm, archetype_ids, arm_name, principle_ids
 from .layer_generators import LAYER_RULES
 
 
@@ -100,10 +99,6 @@ RULES: dict[str, Rule] = {
 
 def generate(generator: Generator, base: Mapping[str, Any]) -> list[Arm]:
     """The arms of one rule.
-
-    Args:
-        generator: The rule.
-        base: The study's base config as plain data, every default written out.
 
     Raises:
         GeneratorError: No such rule, or it does not fit the base config.

@@ -46,11 +46,6 @@ def declared(design: Design) -> dict[str, Any]:
 def freeze(design: Design, folder: Path, *, finished: int) -> FrozenPlan:
     """Writes the plan down at the first start; later starts read it back unchanged.
 
-    Args:
-        design: The study.
-        folder: The study's own folder.
-        finished: Runs of the study that are finished already.
-
     Raises:
         RunDirectoryError: The file cannot be written, or is damaged.
     """

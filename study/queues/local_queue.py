@@ -1,7 +1,8 @@
-"""Runs a study on this machine, each run in a process of its own, several at a time."""
+"""Runs a study on this machine, each run in its own process, and notes when each one ended."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ...files.write import write_atomically
+from ...errors import RunDirectoryError
+from ...files.lines import json_lines
+from ...files.write import append_lines, write_atomically
 from ...inspection.run_state import note_failure
 from ...pipeline.config import resolved_text
 from ..planning.sharing import Job
@@ -47,7 +50,6 @@ class Queue(Protocol):
 
     def run(self, jobs: Sequence[Job], *, may_start: Callable[[QueueState], bool]) -> QueueState:
         """Runs all jobs; a job that fails leaves the others running."""
-        ...
 
 
 class LocalQueue:
@@ -148,3 +150,55 @@ class LocalQueue:
                 process.kill()
                 process.wait()
         self._processes.clear()
+
+
+FILE = "events.jsonl"
+
+
+class EventLog:
+    """Appends what changed since the last look."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._started: set[str] = set()
+        self._ended: set[str] = set()
+
+    def note(self, state: QueueState) -> None:
+        """Writes one line per run that started or ended.
+
+        Raises:
+            RunDirectoryError: It cannot be written.
+        """
+        started = set(state.started) - self._started
+        ended = set(state.ended) - self._ended
+        rows = [{"event": "start", "run": name} for name in sorted(started)]
+        rows += [
+            {"event": "failed" if state.ended[name] else "done", "run": name,
+             "reason": state.ended[name]}
+            for name in sorted(ended)
+        ]  # fmt: skip
+        if not rows:
+            return
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        try:
+            append_lines(self.path, [json.dumps({"at": now, **row}) for row in rows])
+        except OSError as error:
+            raise RunDirectoryError(f"cannot write {self.path}: {error.strerror}") from error
+        self._started |= started
+        self._ended |= ended
+
+
+def failures(folder: Path) -> list[tuple[str, str, str]]:
+    """(time, run, reason) of every failure noted, also of runs that succeeded later."""
+    try:
+        text = (folder / FILE).read_text("utf-8")
+    except OSError:
+        return []
+    found = []
+    for _, row in json_lines(text, lambda line, error: None):  # a kill may cut a line
+        try:
+            if row["event"] == "failed":
+                found.append((str(row["at"]), str(row["run"]), str(row["reason"])))
+        except (KeyError, TypeError):
+            continue
+    return found

@@ -84,7 +84,7 @@ class RayQueue:
     def _start_store(self, path: Path) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from .remote_store import StoreServer
+        from .ray_tasks import StoreServer
 
         here = self._ray.get_runtime_context().get_node_id()
         placed = NodeAffinitySchedulingStrategy(here, soft=False)

@@ -1,10 +1,17 @@
-"""The tasks that a worker of a Ray cluster executes: one run, or one shard of pair building."""
+"""The tasks of a worker on a Ray cluster (one run, or one shard of pair building), and its store.
+
+SQLite must not be shared over a network file system, so the file stays with one actor.
+A call is committed there before its result is used, as on one machine. If a worker dies,
+no answered call is lost.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,10 +31,67 @@ from ...pipeline.run import models_of, run
 from ...pipeline.run_directory import RunDirectory, open_run
 from ...pipeline.stages import calibrate_for
 from ...pipeline.used_keys import FILE as USED_KEYS
+from ...pipeline.used_keys import RecordingStore, read_used_keys
 from ...store.store import Store
 from ..planning.sharing import LAST_STAGE
-from .remote_store import RemoteStore
 from .run_progress import FILE, FileProgress
+
+
+class StoreServer:
+    """Holds the store's file; made a Ray actor by the queue.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._store = Store(path)
+
+    def get_many(self, kind: str, keys: list[str]) -> dict[str, Any]:
+        """As `Store.get_many`."""
+        return self._store.get_many(kind, keys)
+
+    def put_many(self, kind: str, rows: dict[str, Any], model: str, instead: list[str]) -> int:
+        """As `Store.put_many`."""
+        return self._store.put_many(kind, rows, model=model, instead=instead)
+
+
+class RemoteStore(RecordingStore):
+    """The store of one run on a worker, backed by a `StoreServer`.
+
+    Args:
+        server: Handle of the actor.
+        record: The run's list of used values; None writes none.
+    """
+
+    def __init__(self, server: Any, record: Path | None) -> None:
+        # No file is opened here, so the parents' own set-up is left out on purpose.
+        self.path = "remote"
+        self._lock = threading.RLock()
+        self._db = None
+        self._server = server
+        self._record = record
+        self._known = set() if record is None else read_used_keys(record)
+
+    def get_many(self, kind: str, keys: Iterable[str]) -> dict[str, Any]:
+        """The stored values among `keys`, asked of the server."""
+        import ray
+
+        found: dict[str, Any] = ray.get(self._server.get_many.remote(kind, list(keys)))
+        self._note(kind, found)
+        return found
+
+    def put_many(
+        self, kind: str, rows: Mapping[str, Any], *, model: str = "", instead: Iterable[str] = ()
+    ) -> int:
+        """Stores all rows on the server; returns once they are committed."""
+        import ray
+
+        self._note(kind, rows)
+        put = self._server.put_many
+        stored: int = ray.get(put.remote(kind, dict(rows), model, list(instead)))
+        return stored
+
 
 _LOCKED_TRIES = 40
 _LOCKED_SECONDS = 1.5
@@ -65,11 +129,6 @@ def calibrate_run(config_text: str, server: Any, folder: str) -> Calibration:
 
     Claims the run's directory, too, where shards write down what their calls cost. The run
     that comes after finds the calls in the store.
-
-    Args:
-        config_text: The resolved config as YAML.
-        server: The store's actor.
-        folder: Folder that relative paths start from; on a disk all nodes share.
     """
     os.chdir(folder)
     return measure_run(_resolved(config_text), RemoteStore(server, None))
@@ -85,19 +144,11 @@ def measure_run(resolved: Resolved, store: Store) -> Calibration:
 def generate_shard(
     config_text: str, server: Any, folder: str, calibration: Calibration, shard: int, shards: int
 ) -> int:
-    """Builds the pairs of every n-th prompt; what stays of them is in the store.
+    """Builds the pairs of every n-th prompt, the first at `shard`; what stays is in the store.
 
     The run that comes after finds all its calls there. Returns the calls made. A shard's batches
     are not those of a whole run, so in bf16 a local model's answers may differ from it in a few
     tokens, as with another `batch_size`; what is in the store then holds for all runs of the study.
-
-    Args:
-        config_text: The resolved config as YAML.
-        server: The store's actor.
-        folder: Folder that relative paths start from; on a disk all nodes share.
-        calibration: What `calibrate_run` found of the run's comparator.
-        shard: 0-based number of the shard.
-        shards: How many there are.
     """
     os.chdir(folder)
     return build_shard(

@@ -19,11 +19,7 @@ _SECONDS = 0.5  # between two writes
 
 
 class FileProgress(StageProgress):
-    """Writes the stage and its count to a file, at most twice a second.
-
-    Args:
-        path: The file.
-    """
+    """Writes the stage and its count to a file, at most twice a second."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(Console(quiet=True), quiet=True)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anlage.archetypes.json_schema import PATH, archetype_json_schema
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import load_archetypes
 from anlage.archetypes.reference import load_references
+from anlage.archetypes.schema import PATH, archetype_json_schema
 from anlage.archetypes.vocabulary import load_cues, load_failure_modes
 from anlage.errors import ArchetypeError
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from anlage.archetypes.loader import LIBRARY
-from anlage.authoring.diff import diff
-from anlage.authoring.side import load_revision, load_side
+from anlage.authoring.diff import diff, load_revision, load_side
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.yaml_form import dump_constitution
 from anlage.errors import ConfigurationError

@@ -8,7 +8,7 @@ import pytest
 from anlage.archetypes.schema import Exemplar
 from anlage.authoring.pilot import PilotRow, pilot
 from anlage.cli.app import app
-from anlage.critic.self_preference import self_preference
+from anlage.critic.critic_report import self_preference
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
 from typer.testing import CliRunner

@@ -13,9 +13,8 @@ import pytest
 import yaml
 from anlage.archetypes.lint.objections import lint_archetypes
 from anlage.archetypes.loader import LIBRARY
-from anlage.authoring.refine import Refinement, refine
+from anlage.authoring.refine import Refinement, refine, replace_text, unified_patch
 from anlage.authoring.rewording import unfit
-from anlage.authoring.yaml_edit import replace_text, unified_patch
 from anlage.cli.app import app
 from anlage.errors import ArchetypeError
 from anlage.llm.request import Request

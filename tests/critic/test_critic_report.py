@@ -15,8 +15,9 @@ import pytest
 from anlage.cli.app import app
 from anlage.cli.render.critic_report import critic_report_text, kappa_text
 from anlage.critic.calibrate import judge_pairs
-from anlage.critic.compare import AnswerComparison, ComparisonItem, combine, compare, parse_choice
+from anlage.critic.compare import AnswerComparison, ComparisonItem, combine, compare
 from anlage.critic.critic_report import CriticReport, agreement, cohen_kappa, critic_report
+from anlage.critic.verdict import choice_share, read_choice
 from anlage.errors import NotSupportedError, OutcomeError, PromptError
 from anlage.llm.request import Completion, Outcome, Request, Score
 from anlage.llm.scripted import ScriptedModel
@@ -220,9 +221,8 @@ def test_failed_calls_are_counted_and_too_many_end_it_with_the_reason() -> None:
     ],
 )
 def test_a_choice_in_words(said: str, expected: float | None) -> None:
-    found = parse_choice(Completion(said))
+    found = choice_share(read_choice(said))
     assert math.isnan(found) if expected is None else found == expected
-    assert math.isnan(parse_choice(Completion(said, outcome=Outcome("error", "x"))))
 
 
 def test_kappa_by_hand() -> None:

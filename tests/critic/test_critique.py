@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from anlage.critic.critique import (
     Critique,
     CritiqueItem,
     critique,
-    parse_verdict,
     reason_request,
     revision_job,
 )
@@ -37,23 +35,6 @@ def test_the_reason_comes_before_the_verdict_and_is_in_its_view() -> None:
     assert (found.breaks, found.severity, found.outcome.kind) == (True, 3, "ok")
     assert found.quote == "the front door"
     assert found.keys == (first.key(model.fingerprint), second.key(model.fingerprint))
-
-
-@pytest.mark.parametrize(
-    ("text", "verdict"),
-    [
-        (" 0", (False, 0)),
-        (" 2.", (True, 2)),
-        ("\n(1)", (True, 1)),
-        (" 30", (None, 0)),
-        (" 5", (None, 0)),
-        (" bad", (None, 0)),
-        (" The 3", (None, 0)),
-        ("", (None, 0)),
-    ],
-)
-def test_verdicts(text: str, verdict: tuple[bool | None, int]) -> None:
-    assert parse_verdict(text) == verdict
 
 
 def test_an_unreadable_verdict_is_neither_yes_nor_no() -> None:

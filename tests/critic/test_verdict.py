@@ -127,6 +127,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
         ("Reason first: 3 people are named. Score: 1", 1),
         *[("0.9", None), ("10", None), ("-1", None), (".5", None), ("1-2", None), ("2 or 3", None)],
         *[("2,5", None), ("4", None), ("2/10", None), ("", None), ("20%", None), ("none", None)],
+        *[("\n(1)", 1), (" 30", None), (" bad", None), (" The 3", None)],
         ('{"severity": 2.5}', None),
     ],
 )

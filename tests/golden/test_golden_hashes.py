@@ -20,10 +20,9 @@ from anlage.constitution.shuffle import shuffled
 from anlage.constitution.yaml_form import dump_constitution
 from anlage.critic.routing import panel, route
 from anlage.evaluation.probe import item_id
-from anlage.evaluation.suites.item import ChoiceItem, PromptItem
 from anlage.evaluation.suites.load import LoadedSuite, load_items
 from anlage.evaluation.suites.registry import shipped_suites
-from anlage.evaluation.suites.suite import Suite
+from anlage.evaluation.suites.suite import ChoiceItem, PromptItem, Suite
 from anlage.files.seeds import derive_seed
 from anlage.llm.batching import families_of, length_of, lengths_together, plan_batches
 from anlage.llm.cached import score_key
@@ -37,8 +36,7 @@ from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.stages import STAGE_NAMES, stages_for
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers, balanced_sample, load_labelled
-from anlage.prompts.lesson import Lesson
-from anlage.prompts.lessons import load_lessons
+from anlage.prompts.lessons import Lesson, load_lessons
 from anlage.prompts.loader import load_prompts
 from anlage.prompts.prompt import Prompt
 from anlage.prompts.template import TEMPLATES

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anlage.evaluation.suites.item import PromptItem
 from anlage.evaluation.suites.load import LoadedSuite
-from anlage.evaluation.suites.suite import Suite
+from anlage.evaluation.suites.suite import PromptItem, Suite
 from anlage.llm.message import Message
 
 REFUSAL = "No, I will not do that, because somebody could be hurt."

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from anlage.errors import ConfigurationError
-from anlage.inspection.chat import SideBySide
-from anlage.inspection.models import named_models
+from anlage.inspection.models import SideBySide, named_models
 from anlage.inspection.suites import Asked, measure_suites
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.run import run

@@ -13,8 +13,7 @@ from anlage.errors import PromptError
 from anlage.llm.request import Completion, Outcome
 from anlage.llm.scripted import ScriptedModel
 from anlage.prompts.labelled import load_labelled
-from anlage.prompts.lesson_formats import split_texts
-from anlage.prompts.lessons import lesson_rows, load_lessons, read_lessons
+from anlage.prompts.lessons import lesson_rows, load_lessons, read_lessons, split_texts
 from anlage.prompts.loader import load_prompts
 from anlage.prompts.similarity import content, near_duplicates, words
 

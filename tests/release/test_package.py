@@ -15,9 +15,10 @@ import yaml
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError, RunDirectoryError, StoreError
 from anlage.llm.local.loading import load_parts
+from anlage.pipeline.config import RunConfig
 from anlage.pipeline.run import run
-from anlage.release.package import package
-from anlage.release.push import planned_calls, push
+from anlage.pipeline.run_directory import RunDirectory
+from anlage.release.package import model_card, package, planned_calls, push
 from typer.testing import CliRunner
 
 from ..helpers.run import tiny_run_config
@@ -80,7 +81,7 @@ def test_a_folder_with_something_in_it_is_left_alone(finished: Path, tmp_path: P
 
 def test_a_dry_run_is_the_default(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("anlage.release.push.push", lambda *_, **__: pytest.fail("sent"))
+    monkeypatch.setattr("anlage.release.package.push", lambda *_, **__: pytest.fail("sent"))
     done = CliRunner().invoke(app, ["push", str(finished), "me/tiny"])
     assert done.exit_code == 0, done.output
     assert "Dry run, nothing was sent" in done.output
@@ -165,3 +166,32 @@ def test_a_refusal_is_one_sentence_without_the_token(
     assert TOKEN not in str(caught.value)
     with pytest.raises(ConfigurationError, match="owner/name"):
         planned_calls(made, "only-a-name", private=True)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+def card_of(folder: Path, model: Path, **changes: Any) -> str:
+    """The card of a run whose config says `learning_rate: 0.01`."""
+    plain = tiny_run_config(folder, model).model_dump(mode="json")
+    plain["training"] |= {"epochs": 1}
+    done = run(RunConfig.model_validate({**plain, **changes}), until="training")
+    return model_card(RunDirectory(done.path), merged=False)
+
+
+def test_the_rate_is_the_one_that_was_used(tmp_path: Path, model: Path) -> None:
+    card = card_of(tmp_path, model, conditions={"room": {"rate": 0.1}})
+    claimed = json.loads((tmp_path / "tiny/40_training/training.json").read_text())
+    assert claimed["config"]["learning_rate"] == pytest.approx(0.001)
+    assert "| learning rate; beta; SFT | 0.001; " in card
+
+
+def test_layers_with_rates_of_their_own_are_all_named(tmp_path: Path, model: Path) -> None:
+    layers = [
+        {"name": "first", "kind": "dpo", "limit": 4},
+        {"name": "second", "kind": "dpo", "limit": 4, "learning_rate": 0.002},
+    ]
+    card = card_of(tmp_path, model, layers=layers, conditions={"room": {"rest": False}})
+    assert "| learning rate; beta; SFT | 0.01, 0.002; " in card

@@ -1,29 +1,20 @@
 """Equivalence, power and seeds against scipy, statsmodels, hand work."""
 
-import math
 import random
 
 import numpy as np
 import pytest
-from anlage.stats.equivalence import mean_equivalence, rate_equivalence, tango_z
-from anlage.stats.intervals import SHARE, Range, wilson
+from anlage.stats.intervals import SHARE, Range, paired_mean_difference, wilson
 from anlage.stats.power import (
     mcnemar_power,
     paired_t_power,
     smallest_visible_change,
     smallest_visible_effect,
 )
-from anlage.stats.seeds import crossed_difference, seed_difference
+from anlage.stats.seeds import crossed_difference, mean_equivalence
 from scipy import stats as scipy_stats
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
-
-
-def outcomes(both: int, up: int, down: int, neither: int) -> tuple[list[bool], list[bool]]:
-    before = [True] * both + [False] * up + [True] * down + [False] * neither
-    after = [True] * both + [True] * up + [False] * down + [False] * neither
-    return before, after
-
 
 # --- equivalence
 
@@ -37,39 +28,6 @@ def test_mean_equivalence_equals_statsmodels() -> None:
     assert found.p_not_lower == pytest.approx(lower[1])
     assert found.p_not_higher == pytest.approx(upper[1])
     assert max(found.p_not_lower, found.p_not_higher) == pytest.approx(p)
-
-
-def test_equivalence_and_its_interval_agree() -> None:
-    for up, down in ((2, 3), (8, 9), (0, 6), (12, 1), (0, 0)):
-        found = rate_equivalence(*outcomes(100, up, down, 97), 0.05)
-        inside = found.interval.low > -0.05 and found.interval.high < 0.05
-        assert found.equivalent == inside, (up, down)
-
-
-def test_tango_at_no_difference_is_mcnemars_z() -> None:
-    assert tango_z(4, 13, 90, 0.0) == pytest.approx((13 - 4) / math.sqrt(17))
-
-
-def test_tango_published_example() -> None:
-    # Tango 1998, crossover of soft contact lenses: b=1, c=0, n=44; test of a loss of 10 points.
-    assert tango_z(1, 0, 44, -0.1) == pytest.approx(1.709, abs=2e-3)
-    found = rate_equivalence(*outcomes(43, 0, 1, 0), 0.1)
-    assert found.not_worse
-    assert found.p_not_lower == pytest.approx(0.044, abs=1e-3)
-
-
-def test_a_loss_beyond_the_margin_is_not_called_equal() -> None:
-    found = rate_equivalence(*outcomes(200, 0, 40, 160), 0.03)
-    assert found.value == -0.1
-    assert not found.not_worse
-    assert not found.equivalent
-    gain = rate_equivalence(*outcomes(200, 40, 0, 160), 0.03)
-    assert gain.not_worse
-    assert not gain.equivalent
-
-
-def test_few_units_show_nothing() -> None:
-    assert not rate_equivalence(*outcomes(5, 0, 0, 5), 0.03).not_worse
 
 
 # --- power
@@ -125,13 +83,10 @@ def test_t_power_equals_statsmodels() -> None:
 # --- seeds
 
 
-def test_seed_difference_is_the_paired_t_test_and_knows_its_standing() -> None:
-    found = seed_difference([0.1, 0.2, 0.15], [0.5, 0.7, 0.6])
+def test_a_difference_of_seeds_is_the_paired_t_test() -> None:
+    found = paired_mean_difference([0.1, 0.2, 0.15], [0.5, 0.7, 0.6])
     theirs = scipy_stats.ttest_rel([0.5, 0.7, 0.6], [0.1, 0.2, 0.15])
-    assert found.difference.p == pytest.approx(theirs.pvalue)
-    assert found.standing == "provisional"
-    assert seed_difference([0.0] * 5, [0.1, 0.2, 0.3, 0.2, 0.2]).standing == "claim"
-    assert seed_difference([0.0] * 2, [0.1, 0.2]).standing == "anecdote"
+    assert found.p == pytest.approx(theirs.pvalue)
 
 
 def test_new_prompts_widen_the_interval_where_prompts_differ() -> None:
@@ -140,17 +95,16 @@ def test_new_prompts_widen_the_interval_where_prompts_differ() -> None:
     before = [[0.0] * 12 for _ in range(5)]
     after = [[effect + rng.gauss(0, 0.05) for effect in effects] for _ in range(5)]
     crossed = crossed_difference(before, after)
-    fixed = seed_difference([0.0] * 5, [sum(row) / 12 for row in after])
-    assert crossed.difference.value == pytest.approx(fixed.difference.value)
-    width = crossed.difference.interval.high - crossed.difference.interval.low
-    assert width > 5 * (fixed.difference.interval.high - fixed.difference.interval.low)
-    assert crossed.sd_prompts == pytest.approx(np.std(effects, ddof=1), rel=0.1)
+    fixed = paired_mean_difference([0.0] * 5, [sum(row) / 12 for row in after])
+    assert crossed.value == pytest.approx(fixed.value)
+    width = crossed.interval.high - crossed.interval.low
+    assert width > 5 * (fixed.interval.high - fixed.interval.low)
 
 
 def test_crossed_equals_the_seed_t_test_where_prompts_are_alike() -> None:
     after = [[0.5, 0.5], [0.7, 0.7], [0.9, 0.9]]
-    found = crossed_difference([[0.0, 0.0]] * 3, after).difference
-    theirs = seed_difference([0.0] * 3, [0.5, 0.7, 0.9]).difference
+    found = crossed_difference([[0.0, 0.0]] * 3, after)
+    theirs = paired_mean_difference([0.0] * 3, [0.5, 0.7, 0.9])
     assert found.interval.low == pytest.approx(theirs.interval.low)
     assert found.p == pytest.approx(theirs.p)
 
@@ -170,8 +124,8 @@ def test_seeds_that_agree_by_chance_do_not_explode_the_interval() -> None:
             noise = rng.normal(0, 0.05, (1, prompts)) + rng.normal(0, 0.4, (seeds, prompts))
             gaps = (0.3 + noise).tolist()
             zero = [[0.0] * prompts] * seeds
-            crossed = crossed_difference(zero, gaps).difference
-            fixed = seed_difference([0.0] * seeds, [sum(row) / prompts for row in gaps]).difference
+            crossed = crossed_difference(zero, gaps)
+            fixed = paired_mean_difference([0.0] * seeds, [sum(row) / prompts for row in gaps])
             width = crossed.interval.high - crossed.interval.low
             assert width >= fixed.interval.high - fixed.interval.low - 1e-12
             # 12.7 and 4.3: t with 1 and 2 degrees of freedom
@@ -182,19 +136,19 @@ def test_seeds_that_agree_by_chance_do_not_explode_the_interval() -> None:
 def test_the_crossed_interval_stays_within_what_a_difference_of_shares_can_be() -> None:
     before = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     after = [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]]
-    ends = crossed_difference(before, after, within=SHARE).difference.interval
+    ends = crossed_difference(before, after, within=SHARE).interval
     assert -1.0 <= ends.low < ends.high <= 1.0
-    wide = crossed_difference(before, after).difference.interval
+    wide = crossed_difference(before, after).interval
     assert wide.high > 1.0  # what it was before it knew its measure
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_runs_that_all_agree_leave_the_prompts_uncertainty(seeds: int) -> None:
     never, always = [[0.0] * 40] * seeds, [[1.0] * 40] * seeds
-    same = crossed_difference(never, never, within=SHARE).difference
+    same = crossed_difference(never, never, within=SHARE)
     assert (same.value, same.p) == (0.0, 1.0)
     assert same.interval.high == pytest.approx(wilson(0, 40).high)
-    all_of_it = crossed_difference(never, always, within=SHARE).difference
+    all_of_it = crossed_difference(never, always, within=SHARE)
     assert all_of_it.interval.high == 1.0
     assert 0.85 < all_of_it.interval.low < 0.95  # not [1, 1]
     assert 0.0 < all_of_it.p < 1e-6
@@ -203,15 +157,16 @@ def test_runs_that_all_agree_leave_the_prompts_uncertainty(seeds: int) -> None:
 def test_seeds_of_the_same_mean_on_other_prompts_are_no_proof() -> None:
     """Separations of two seeds with the same mean: the variance between seeds came out as 0."""
     after = [[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]]
-    found = crossed_difference([[0.0] * 6] * 2, after, within=Range(-1.0, 1.0)).difference
+    found = crossed_difference([[0.0] * 6] * 2, after, within=Range(-1.0, 1.0))
     assert found.p > 0.05
     assert found.interval.low < 0.0 < found.value < found.interval.high
 
 
 def test_two_equal_seed_gaps_are_no_proof() -> None:
-    found = seed_difference([0.1, 0.2], [0.4, 0.5], within=SHARE).difference
+    found = paired_mean_difference([0.1, 0.2], [0.4, 0.5], within=SHARE)
     assert found.p == 0.5  # it was 0.0
     assert found.interval.low < 0.0 < 0.3 < found.interval.high
     check = mean_equivalence([0.5, 0.5], [0.5, 0.5], 0.05)
     assert (check.p_not_lower, check.p_not_higher) == (0.25, 0.25)
-    assert mean_equivalence([0.5] * 5, [0.5] * 5, 0.05).equivalent
+    enough = mean_equivalence([0.5] * 5, [0.5] * 5, 0.05)
+    assert max(enough.p_not_lower, enough.p_not_higher) < 0.05

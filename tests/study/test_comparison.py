@@ -16,10 +16,10 @@ from anlage.inspection.run_state import RunState
 from anlage.pipeline.run import run
 from anlage.study.comparison import check_harm, compare
 from anlage.study.design import Design, design
-from anlage.study.outcome import StudyMeasure
 from anlage.study.planning.plan import power_of
 from anlage.study.planning.sharing import LAST_STAGE
 from anlage.study.results import Results, RunResult
+from anlage.study.spec import StudyMeasure
 from anlage.study.study import Study
 from anlage.study.wording import headline, sentence
 
@@ -135,8 +135,8 @@ def test_no_interval_leaves_what_a_difference_of_shares_can_be(tmp_path: Path) -
         assert found.crossed is not None
         assert found.fixed is not None
         for one in (found.crossed, found.fixed):
-            ends = one.difference.interval
-            assert -1 <= ends.low <= one.difference.value <= ends.high <= 1
+            ends = one.interval
+            assert -1 <= ends.low <= one.value <= ends.high <= 1
 
 
 def test_undeclared_comparisons_claim_nothing(tmp_path: Path) -> None:

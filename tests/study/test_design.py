@@ -167,14 +167,16 @@ def test_leave_one_out_shares_all_data_and_the_right_pairs(tmp_path: Path) -> No
     rules = [{"kind": "leave_one_archetype_out"}, {"kind": "leave_one_principle_out"}]
     found = work_out(tmp_path, generate=rules, seeds=[0, 1], arms={}, controls="none")
     assert {"no-guardian", "no-explorer", "no-sage", "no-ally"} < {a.name for a in found.arms}
-    assert found.arm("no-guardian").overrides == {"selection.without": ["guardian"]}
+    assert {a.name: a for a in found.arms}["no-guardian"].overrides == {
+        "selection.without": ["guardian"]
+    }
     assert len({keys_of(run.config).data for run in found.runs}) == 2  # one per data seed
 
 
 def test_only_one_and_named_ones(tmp_path: Path) -> None:
     rule = {"kind": "only_one", "names": ["sage", "guardian/aim-before-words"]}
     found = work_out(tmp_path, generate=[rule], arms={})
-    assert found.arm("only-sage").overrides == {"selection.only": ["sage"]}
+    assert {a.name: a for a in found.arms}["only-sage"].overrides == {"selection.only": ["sage"]}
     assert "only-guardian-aim-before-words" in {arm.name for arm in found.arms}
     text = problems(tmp_path, generate=[{"kind": "only_one", "names": ["sagge"]}])
     assert "did you mean `sage`?" in text

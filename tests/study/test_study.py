@@ -21,8 +21,7 @@ from anlage.errors import AnlageError, NotSupportedError
 from anlage.inspection.registry import differences, registered, tried
 from anlage.inspection.run_state import run_state
 from anlage.study.planning.sharing import Job
-from anlage.study.queues.event_log import failures
-from anlage.study.queues.local_queue import QueueState
+from anlage.study.queues.local_queue import QueueState, failures
 from anlage.study.study import Study
 from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from anlage.errors import NotSupportedError
-from anlage.trainer.quantised import quantisation
+from anlage.trainer.assembly import quantisation
 from anlage.trainer.train import train
 
 from ..helpers.tiny_model import make_tiny_model

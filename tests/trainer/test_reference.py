@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from anlage.errors import NotSupportedError, ReferenceMismatchError
-from anlage.trainer.conditions.plan import WatchPlan
+from anlage.trainer.conditions.journal import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings
 from anlage.trainer.train import train
 from transformers import AutoModelForCausalLM

@@ -8,8 +8,7 @@ import pytest
 import torch
 from anlage.trainer.assembly import load_start, make_trainer
 from anlage.trainer.guards import quiet
-from anlage.trainer.layout import choose_layout
-from anlage.trainer.logps import completion_logps
+from anlage.trainer.logps import choose_layout, completion_logps
 from anlage.trainer.rows import tokenize
 from anlage.trainer.soft_dpo import soft_dpo_loss
 from anlage.trainer.train import train

@@ -9,10 +9,8 @@ import pytest
 import torch
 from anlage.errors import OutOfMemoryError
 from anlage.llm.message import Message
-from anlage.prompts.lesson import Lesson
-from anlage.prompts.lessons import load_lessons
-from anlage.trainer.conditions.journal import read_checks
-from anlage.trainer.conditions.plan import WatchPlan
+from anlage.prompts.lessons import Lesson, load_lessons
+from anlage.trainer.conditions.journal import WatchPlan, read_checks
 from anlage.trainer.conditions.settings import MonitorSettings
 from anlage.trainer.origin import Origin
 from anlage.trainer.rows import lesson_rows

@@ -14,10 +14,6 @@ def ensure_padding(tokenizer: Any, model: Any) -> None:
     """Pads with the end token where there is no padding token the model has an embedding for.
 
     A padding token added to a tokenizer alone lies beyond the model's embeddings.
-
-    Args:
-        tokenizer: Changed in place.
-        model: The model.
     """
     known = _embeddings(model)
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
@@ -26,10 +22,6 @@ def ensure_padding(tokenizer: Any, model: Any) -> None:
 
 def check_ids(rows: Sequence[dict[str, Any]], model: Any) -> None:
     """Refuses tokens that the model has no embedding for.
-
-    Args:
-        rows: Tokenized pairs or lessons.
-        model: The model.
 
     Raises:
         TrainingError: There is such a token; on a GPU it would end the whole process.

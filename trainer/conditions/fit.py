@@ -16,10 +16,8 @@ from ..checkpoint import latest_complete, seal
 from ..journal import TrainingJournal, stop_at_step_end
 from ..origin import load_weights, put_back, trained_weights
 from ..schedule import RatePlan
-from .instruments import Instruments
-from .journal import WatchMemory
-from .labelled_rows import labelled_rows
-from .plan import WatchPlan
+from .instruments import Instruments, labelled_rows
+from .journal import WatchMemory, WatchPlan
 from .watch import Replay, Rollback, Watch
 
 UNDONE = "metrics_undone.jsonl"
@@ -151,16 +149,7 @@ def make_watch(
     rates: RatePlan,
     rows: Sequence[Mapping[str, Any]] = (),
 ) -> Watch:
-    """Monitors for a trainer whose model stands where its reference does.
-
-    Args:
-        plan: What to watch for.
-        trainer: The trainer, not yet started.
-        tokenizer: The model's.
-        folder: The training's.
-        rates: The planned rate of every step.
-        rows: Tokenized training pairs; () for a layer without pairs.
-    """
+    """Monitors for a trainer whose model stands where its reference does."""
     settings = plan.settings
     # The monitors keep and remove checkpoints themselves: the last good one must stay.
     trainer.args.save_total_limit = None
@@ -185,11 +174,6 @@ def train_briefly(trainer: Any, rows: Any, rate: float) -> None:
 
     The optimizer is a fresh one; nothing is written, and no monitor looks, but a step
     that is not finite still raises. Afterwards the trainer is as it was, its model apart.
-
-    Args:
-        trainer: A trainer of transformers that is not training now.
-        rows: The data set.
-        rate: Learning rate.
     """
     before = dict(vars(trainer.args))
     data, watched = trainer.train_dataset, getattr(trainer, "watched", False)

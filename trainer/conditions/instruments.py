@@ -5,14 +5,66 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ...archetypes.vocabulary import opposite
 from ...evaluation.perplexity import held_out_text, split_chunks
+from ...evaluation.probe import item_id
+from ...llm.local.encoding import encode
+from ...prompts.labelled import LabelledPair, balanced_sample, messages_of
 from ..logps import measured_logps
-from .check import Check
-from .labelled_rows import LabelledRow
+from .monitors import Check
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """One labelled pair.
+
+    Attributes:
+        id: As `ProbeItem.id`.
+        shows: The failure mode the failing answer shows: on a twin, the opposite one.
+        prompt_ids: The conversation up to the answer.
+        good_ids: The good answer, without an end token.
+        failing_ids: The failing one.
+        always: Whether every check takes it, not only the one at a layer's end.
+    """
+
+    id: str
+    shows: str
+    prompt_ids: tuple[int, ...]
+    good_ids: tuple[int, ...]
+    failing_ids: tuple[int, ...]
+    always: bool
+
+    def as_pair(self) -> dict[str, Any]:
+        """The row in the form of a training pair."""
+        return {
+            "prompt_ids": list(self.prompt_ids),
+            "chosen_ids": list(self.good_ids),
+            "rejected_ids": list(self.failing_ids),
+        }
+
+
+def labelled_rows(
+    pairs: Sequence[LabelledPair], tokenizer: Any, check_pairs: int
+) -> tuple[LabelledRow, ...]:
+    """Tokenizes labelled pairs; the same pair in two archetypes counts once."""
+    always = {item_id(pair) for pair in balanced_sample(pairs, per_slice=check_pairs)}
+    rows: dict[str, LabelledRow] = {}
+    for pair in pairs:
+        name = item_id(pair)
+        good, failing = (
+            encode(tokenizer, messages_of(pair), text) for text in (pair.good, pair.failing)
+        )
+        shows = pair.failure_mode if pair.role == "at_risk" else opposite(pair.failure_mode)
+        rows[name] = LabelledRow(
+            name, shows, good.context, good.answer, failing.answer, name in always
+        )
+    return tuple(rows.values())
+
 
 _PAIRS_PER_BATCH = 8
 _MOST_TOKENS = 96

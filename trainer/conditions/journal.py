@@ -1,17 +1,49 @@
-"""What a watched training must remember over a kill: its checks, its actions, its log."""
+"""What a watched training is given from outside, and must remember over a kill."""
 
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...files.lines import json_lines
 from ...files.write import replacing
+from ...prompts.labelled import LabelledPair
 from ..checkpoint import write_json
-from .check import Check
-from .monitors import Finding
+from .monitors import Check, Finding
+from .settings import MonitorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPlan:
+    """How one training is watched.
+
+    Attributes:
+        settings: The monitors.
+        labelled: Labelled pairs of the probe, never trained on.
+        ends: Checks before any training and at the end of every earlier layer.
+        earlier: All earlier checks, oldest first, for the stall monitor.
+        pool: Earlier data (`Pair` or `Lesson`, as the training takes) for a replay.
+        label: What the training is called in the log.
+    """
+
+    settings: MonitorSettings
+    labelled: Sequence[LabelledPair]
+    ends: tuple[Check, ...] = ()
+    earlier: tuple[Check, ...] = ()
+    pool: Sequence[Any] = field(default=())
+    label: str = ""
+
+
+def replay_sample(pool: Sequence[Any], modes: Sequence[str], limit: int, seed: int) -> list[Any]:
+    """Earlier data for a replay, drawn with a seed."""
+    wanted = [row for row in pool if not modes or row.failure_mode in modes]
+    generator = random.Random(seed)  # noqa: S311
+    return generator.sample(wanted, min(limit, len(wanted)))
+
 
 CHECKS, STATE, LOG = "checks.jsonl", "watch.json", "conditions.jsonl"
 
@@ -48,12 +80,7 @@ class State:
 
 
 class WatchMemory:
-    """The files of one watched training.
-
-    Args:
-        folder: The training's.
-        label: What the training is called in the log.
-    """
+    """The files of one watched training."""
 
     def __init__(self, folder: Path, label: str) -> None:
         self.folder = folder

@@ -1,13 +1,72 @@
-"""The monitors that judge a check. Each is a function of measurements; none touches a model."""
+"""A check of a model in training, and the monitors that judge it; none touches the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from statistics import fmean
+from typing import Any
 
-from ...stats.intervals import holm, mean_estimate, paired_mean_difference
-from .check import Check
+from ...stats.intervals import Estimate, holm, mean_estimate, paired_mean_difference
 from .settings import FallingChosen, KLBudget, ReInjury, Stall
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check.
+
+    Attributes:
+        step: Optimizer step of the layer; 0 is its start.
+        probe: Labelled pair -> margin (nats per token) by which the good answer is likelier.
+        modes: Labelled pair -> the failure mode its failing answer shows.
+        kl: Mean KL divergence to the reference on plain text, nats per token; None if
+            not measured.
+        chosen: Log-probability of the chosen answer of each sentinel pair, nats per token.
+        margins: Chosen minus rejected of the same pairs, nats per token.
+        seconds: Wall time.
+    """
+
+    step: int
+    probe: dict[str, float]
+    modes: dict[str, str]
+    kl: float | None = None
+    chosen: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Mean margin over all labelled pairs."""
+        return fmean(self.probe.values()) if self.probe else 0.0
+
+    def mean_over(self, items: Sequence[str]) -> float:
+        """Mean margin over some labelled pairs, all of which this check holds."""
+        return fmean(self.probe[item] for item in items)
+
+    def by_mode(self) -> dict[str, Estimate]:
+        """Failure mode -> mean margin with its t interval; modes with fewer than 2 left out."""
+        margins: dict[str, list[float]] = {}
+        for item, margin in self.probe.items():
+            margins.setdefault(self.modes[item], []).append(margin)
+        return {
+            mode: mean_estimate(values)
+            for mode, values in sorted(margins.items())
+            if len(values) > 1
+        }
+
+    def with_probe(self, other: Check) -> Check:
+        """This check with the labelled pairs of another one of the same weights."""
+        return replace(self, probe=other.probe, modes=other.modes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Check:
+        """What `to_json` gave, read back from JSON."""
+        pairs = {"chosen": tuple(data["chosen"]), "margins": tuple(data["margins"])}
+        return cls(**{**data, **pairs})
 
 
 def kl_budget(now: Check, settings: KLBudget, before: Check | None = None) -> Finding | None:
@@ -15,11 +74,6 @@ def kl_budget(now: Check, settings: KLBudget, before: Check | None = None) -> Fi
 
     A model that was beyond the budget and has come no further since is not found again: each
     finding lowers the rate, and the distance of earlier layers stays however low it is.
-
-    Args:
-        now: The newest check.
-        settings: The budget.
-        before: The check before it; None for none.
     """
     if now.kl is None or now.kl <= settings.budget:
         return None
@@ -92,14 +146,9 @@ def re_injury(
     before training) at which the mode stood best; a paired t test, Holm-adjusted over
     modes, and a least drop. At least half of that drop must have come since the layer's
     start, so that a layer does not answer for the damage of an earlier one.
-
-    Args:
-        now: The newest check.
-        start: The layer's start.
-        ends: Before training and the end of every earlier layer.
-        settings: Least drop and level.
     """
-    drops = [drop for drop in _drops(now, start, ends) if drop is not None]
+    modes = sorted(set(now.modes.values()))
+    drops = [drop for mode in modes if (drop := _drop(mode, now, start, ends)) is not None]
     adjusted = holm([drop.p for drop in drops])
     found = [
         drop
@@ -129,10 +178,6 @@ class _Drop:
     change: float
     here: float
     p: float
-
-
-def _drops(now: Check, start: Check, ends: Sequence[Check]) -> list[_Drop | None]:
-    return [_drop(mode, now, start, ends) for mode in sorted(set(now.modes.values()))]
 
 
 def _drop(mode: str, now: Check, start: Check, ends: Sequence[Check]) -> _Drop | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ...files.validation import Strict
 
 Policy = Literal["off", "warn", "stop", "lower_rate", "replay", "rollback"]
 """`warn` only writes it down. `stop` ends training with the weights as they are; where layers
@@ -17,10 +19,8 @@ NAMES = ("dead_rate", "not_finite", "kl_budget", "falling_chosen", "stall", "re_
 """The monitors, in the order in which they are asked."""
 
 
-class Monitor(BaseModel):
+class Monitor(Strict):
     """One monitor. `re_injury: warn` is short for `re_injury: {policy: warn}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: Policy = "warn"
     """What happens when it fires."""
@@ -90,10 +90,8 @@ class ReInjury(Monitor):
     """Largest Holm-adjusted p-value that counts."""
 
 
-class MonitorSettings(BaseModel):
+class MonitorSettings(Strict):
     """All monitors, when they look, and how strongly they act."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dead_rate: DeadRate = DeadRate()
     """No weight moves."""

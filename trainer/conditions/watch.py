@@ -12,11 +12,9 @@ import torch
 from transformers import TrainerCallback
 
 from ..schedule import RatePlan
-from .check import Check
 from .instruments import Instruments
-from .journal import WatchMemory
-from .monitors import Finding, falling_chosen, kl_budget, re_injury, stall
-from .plan import WatchPlan
+from .journal import WatchMemory, WatchPlan
+from .monitors import Check, Finding, falling_chosen, kl_budget, re_injury, stall
 
 _STRONGEST = ("rollback", "replay", "stop", "lower_rate", "warn")
 _PER_TENSOR = 1024
@@ -29,13 +27,6 @@ class Watch(TrainerCallback):
     Checks stand at evenly spaced steps, the last at the end. Each follows a checkpoint, so
     that there is something to go back to. A step whose gradient is not finite is never
     taken. Everything that decides how the training goes on is on disk before it is done.
-
-    Args:
-        plan: What to watch for.
-        instruments: Measures the model.
-        memory: What must survive a kill.
-        checkpoints: Folder of the training's checkpoints.
-        rates: The planned rate of every step of the whole training.
     """
 
     def __init__(

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from anlage.archetypes.lint.answer_label import complies, mislabelled, refuses
 from anlage.archetypes.lint.objections import lint_archetypes
-from anlage.archetypes.lint.stereotype import stereotype
-from anlage.archetypes.lint.wording import vague
+from anlage.archetypes.lint.wording import stereotype, vague
 from anlage.archetypes.loader import load_archetypes
 from anlage.constitution.compiler import compile_constitution
 from anlage.errors import ArchetypeError, Problem

@@ -11,19 +11,17 @@ import pytest
 from anlage.constitution.principle import Openings, Principle
 from anlage.errors import ConfigurationError, NotSupportedError
 from anlage.evaluation.answer import JudgeQuality, Verdict
-from anlage.evaluation.judges.judging import Judged, judge_faults
-from anlage.evaluation.judges.llm_judge import LlmJudge
+from anlage.evaluation.judges.judging import Judged, LlmJudge, Rubric, judge_faults, parse_rating
 from anlage.evaluation.judges.phrases import find_phrases, persona_phrases
 from anlage.evaluation.judges.refusal_judge import RefusalJudge
-from anlage.evaluation.judges.rubric import Rubric, parse_rating
 from anlage.evaluation.measure import Measure
 from anlage.evaluation.suites.attack import Attack, load_attacks, read_attack
-from anlage.evaluation.suites.choose import scored_choice
 from anlage.evaluation.suites.evaluation import SuiteEvaluation
-from anlage.evaluation.suites.item import ChoiceItem
 from anlage.evaluation.suites.load import LoadedSuite, load_items
+from anlage.evaluation.suites.outcome import scored_choice
 from anlage.evaluation.suites.plan import Wish, load_wishes
 from anlage.evaluation.suites.run import evaluate_suites
+from anlage.evaluation.suites.suite import ChoiceItem
 from anlage.llm.request import Request, Score
 from anlage.llm.scripted import ScriptedModel
 

@@ -27,8 +27,8 @@ from anlage.llm.models import load_model
 from anlage.llm.request import Request
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import messages_of
-from anlage.prompts.lesson import Lesson
-from anlage.trainer.conditions.labelled_rows import labelled_rows
+from anlage.prompts.lessons import Lesson
+from anlage.trainer.conditions.instruments import labelled_rows
 from anlage.trainer.rows import lesson_rows, tokenize
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import torch
 from anlage.critic.compare import ComparisonItem, compare
-from anlage.evaluation.judges.judging import Judged
-from anlage.evaluation.judges.llm_judge import LlmJudge
+from anlage.evaluation.judges.judging import Judged, LlmJudge
 from anlage.evaluation.probe import measure_probe
 from anlage.llm.cached import CachedModel
 from anlage.llm.local.encoding import encode_scored

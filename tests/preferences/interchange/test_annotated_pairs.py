@@ -13,10 +13,11 @@ from anlage.constitution.principle import Principle
 from anlage.errors import ConfigurationError
 from anlage.llm.message import Message
 from anlage.preferences.dataset import Pairs
-from anlage.preferences.interchange.annotated_pairs import DEFAULT_ANNOTATOR, to_annotated_pairs
-from anlage.preferences.interchange.annotated_pairs_reader import (
+from anlage.preferences.interchange.annotated_pairs import (
+    DEFAULT_ANNOTATOR,
     from_annotated_pairs,
     principles_of,
+    to_annotated_pairs,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st

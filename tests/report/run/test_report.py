@@ -11,8 +11,7 @@ from anlage.errors import RunDirectoryError
 from anlage.evaluation.measure import HARM
 from anlage.evaluation.result import Evaluation
 from anlage.evaluation.wording import verdict_sentence
-from anlage.report.run.answers import sample_answers
-from anlage.report.run.report import write_report
+from anlage.report.run.report import sample_answers, write_report
 
 from ...helpers.evaluation import make_prompts, two_models
 

@@ -15,10 +15,10 @@ from anlage.evaluation.suites.run import evaluate_suites
 from anlage.inspection.suites import joined, keep_with_run
 from anlage.llm.request import Request
 from anlage.llm.scripted import ScriptedModel
-from anlage.report.forest import forest_plot, forest_rows
+from anlage.report.drawing import forest_plot, forest_rows
 from anlage.report.run.artefacts import SUITES
 from anlage.report.run.report import write_report
-from anlage.report.run.suite_plots import attacks_of, plane_points
+from anlage.report.run.suites import attacks_of, plane_points
 
 from ...helpers.evaluation import two_models
 from ...helpers.suites import HARMFUL, HARMLESS, HELP, REFUSAL, prompt_suite

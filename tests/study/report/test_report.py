@@ -10,12 +10,11 @@ import pytest
 from anlage.files.write import write_json
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.study.comparison import check_harm, compare
-from anlage.study.outcome import StudyMeasure
 from anlage.study.planning.frozen_plan import freeze, read_frozen
 from anlage.study.report.figures import read_matrix
-from anlage.study.report.methods import cited, methods_paragraph
-from anlage.study.report.report import loud_lines, render_report
+from anlage.study.report.report import cited, loud_lines, methods_paragraph, render_report
 from anlage.study.result import StudyResult
+from anlage.study.spec import StudyMeasure
 
 from ..test_comparison import DEFENDED, simulated, two_arms
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from anlage.errors import NotSupportedError, TrainingError
 from anlage.preferences.pair import Pair
-from anlage.prompts.lesson import Lesson
+from anlage.prompts.lessons import Lesson
 from anlage.trainer.checks.model_fit import fused_layers
 from anlage.trainer.supervised import train_lessons
 from anlage.trainer.train import train

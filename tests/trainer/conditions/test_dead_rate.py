@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from anlage.trainer.conditions.check import Check
-from anlage.trainer.conditions.journal import WatchMemory, read_log
-from anlage.trainer.conditions.monitors import kl_budget
-from anlage.trainer.conditions.plan import WatchPlan
+from anlage.trainer.conditions.journal import WatchMemory, WatchPlan, read_log
+from anlage.trainer.conditions.monitors import Check, kl_budget
 from anlage.trainer.conditions.settings import KLBudget, MonitorSettings
 from anlage.trainer.conditions.watch import Watch, WeightMotion
 from anlage.trainer.config import TrainConfig

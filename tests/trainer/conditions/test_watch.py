@@ -13,9 +13,8 @@ import torch
 from anlage.llm.message import Message
 from anlage.preferences.pair import Pair
 from anlage.prompts.labelled import LabelledAnswers
-from anlage.trainer.conditions.journal import WatchMemory, read_checks, read_log
+from anlage.trainer.conditions.journal import WatchMemory, WatchPlan, read_checks, read_log
 from anlage.trainer.conditions.monitors import Finding, re_injury
-from anlage.trainer.conditions.plan import WatchPlan
 from anlage.trainer.conditions.settings import MonitorSettings
 from anlage.trainer.origin import Origin
 from anlage.trainer.result import TrainedModel

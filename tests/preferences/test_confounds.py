@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from anlage.cli.app import app
 from anlage.llm.message import Message
-from anlage.preferences.balance import LEAST_WEIGHT, balance, worst
+from anlage.preferences.confounds import LEAST_WEIGHT, balance, worst
 from anlage.preferences.dataset import Pairs
 from anlage.preferences.pair import Pair
 from typer.testing import CliRunner

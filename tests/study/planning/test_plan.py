@@ -10,8 +10,7 @@ from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import run as run_config
 from anlage.pipeline.spending import read_spending
 from anlage.study.design import design
-from anlage.study.planning.costs import CostCounter
-from anlage.study.planning.plan import make_plan
+from anlage.study.planning.plan import CostCounter, make_plan
 
 from ...helpers.study import write_study
 from ...helpers.tiny_model import make_tiny_model
