@@ -34,6 +34,7 @@ class Mutation(NamedTuple):
 
 LABELS = "preferences/builders/test_labelling.py"
 BUILDERS = "preferences/builders/test_builders.py"
+ACCURACY = "preferences/test_label_accuracy.py"
 COMPARE, REWARD = "critic/test_compare.py", "critic/test_reward.py"
 MUTATIONS = (
     Mutation(
@@ -154,6 +155,62 @@ MUTATIONS = (
         'attempt.chosen = attempt.take("teacher", filled)',
         'attempt.rejected = attempt.take("teacher", filled)',
         (LABELS,),
+    ),
+    Mutation(
+        "authored: the person's answer is the rejected side",
+        "preferences/builders/authored.py",
+        "attempt.chosen = attempt.prompt.answer",
+        "attempt.rejected = attempt.prompt.answer",
+        (BUILDERS,),
+    ),
+    Mutation(
+        "label check: the answers exchanged",
+        "preferences/label_accuracy.py",
+        "for text in (pair.chosen, pair.rejected))",
+        "for text in (pair.rejected, pair.chosen))",
+        (ACCURACY,),
+    ),
+    Mutation(
+        "label check: a keeping chosen answer counts as failing",
+        "preferences/label_accuracy.py",
+        'if chosen == "fails" else []',
+        'if chosen == "keeps" else []',
+        (ACCURACY,),
+    ),
+    Mutation(
+        "label check: a failing rejected answer counts as keeping",
+        "preferences/label_accuracy.py",
+        'if rejected == "keeps" else []',
+        'if rejected == "fails" else []',
+        (ACCURACY,),
+    ),
+    Mutation(
+        "label accuracy: wrong labels counted as right",
+        "preferences/label_accuracy.py",
+        "rate = Rate(right, right + wrong)",
+        "rate = Rate(wrong, right + wrong)",
+        (ACCURACY,),
+    ),
+    Mutation(
+        "reviewers: chosen and rejected exchanged in the count",
+        "preferences/label_accuracy.py",
+        '(words["chosen"], words["rejected"])',
+        '(words["rejected"], words["chosen"])',
+        (ACCURACY,),
+    ),
+    Mutation(
+        "reviewers: a pair held right is thrown out",
+        "preferences/label_accuracy.py",
+        'turned = said.get(pair.id) == "rejected"',
+        'turned = said.get(pair.id) == "chosen"',
+        (ACCURACY,),
+    ),
+    Mutation(
+        "sheet: what a reviewer prefers is turned round",
+        "inspection/review.py",
+        'return "chosen" if self.said == self.labelled else "rejected"',
+        'return "rejected" if self.said == self.labelled else "chosen"',
+        ("inspection/test_review.py",),
     ),
     Mutation(
         "gate: lets through what it should hold back",

@@ -23,6 +23,9 @@ def review(
     read: Annotated[Path | None, typer.Option(help="Read this filled sheet back.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most pairs in a sheet.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of draw, order and sides.")] = 0,
+    mode: Annotated[
+        list[str] | None, typer.Option(help="Only pairs of this failure mode; repeatable.")
+    ] = None,
 ) -> None:
     """Let a person judge pairs without seeing labels, then compare.
 
@@ -37,7 +40,7 @@ def review(
         raise ConfigurationError.one("D030", "review", message, fix)
     run = RunDirectory(run_dir)
     if out is not None:
-        rows = export_sheet(run, out, limit=limit, seed=seed)
+        rows = export_sheet(run, out, limit=limit, seed=seed, modes=mode or ())
         _line(f"{out}: {rows} pairs. Write A, B or tie into `better`, then: --read {out}")
         return
     if read is not None:

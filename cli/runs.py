@@ -1,8 +1,10 @@
-"""`anlage runs ls|show|diff`: the registry of all runs, failed ones included."""
+"""`anlage runs ls|show|pairs|diff`: the registry of all runs, failed ones included."""
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -66,6 +68,56 @@ def show(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
         cells = (name, f"{record.seconds:.1f}", str(record.calls), record.adopted or "-", whole)
         table.add_row(*(Text(cell) for cell in (*cells, record.key[:12])))
     console.print(table)
+
+
+@app.command()
+def pairs(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    pair_id: Annotated[
+        str | None, typer.Argument(help="Show this pair in full, with all that led to it.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="Only this failure mode.")] = "",
+    principle: Annotated[str, typer.Option(help="Only this principle or archetype.")] = "",
+    outcome: Annotated[str, typer.Option(help="ok, mislabelled, ...; `pair` for pairs.")] = "",
+    label: Annotated[str, typer.Option(help="construction, comparison or check.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most rows that are printed.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="All that fit, as JSON.")] = False,
+) -> None:
+    """List the pairs of a run and the attempts that made none, or show one pair with its trace."""
+    from ..inspection.pairs import listed_pairs
+    from ..inspection.trace import trace
+    from ..pipeline.run_directory import RunDirectory
+    from .render.authoring import trace_text
+
+    directory = RunDirectory(run)
+    if pair_id is not None:
+        console.print(trace_text(trace(directory, pair_id)))
+        return
+    found = listed_pairs(directory, mode=mode, principle=principle, outcome=outcome, label=label)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in found], indent=1, ensure_ascii=False))
+        return
+    for row in found[:limit]:
+        ended = f"{row.outcome}: {row.reason}" if row.reason else row.outcome
+        source = f", label by {row.label} ({row.p_chosen:.2f})" if row.p_chosen else ""
+        lines = [f"{row.id or row.prompt_id}  {row.mode}, {row.principle}; {ended}{source}"]
+        lines += [
+            f"    {name:<9} {text}"
+            for name, text in (
+                ("asked:", row.asked),
+                ("chosen:", row.chosen),
+                ("rejected:", row.rejected),
+            )
+            if text
+        ]
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{min(limit, len(found))} of {len(found)} attempts that fit. One pair in full: "
+        f"anlage runs pairs {run} ID",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

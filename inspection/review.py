@@ -18,10 +18,11 @@ from ..errors import ConfigurationError, Problem
 from ..files.write import hash_path, write_atomically, write_json
 from ..pipeline.run_directory import RunDirectory
 from ..preferences.dataset import Pairs
+from ..preferences.label_accuracy import REVIEWS, Said
 from ..preferences.pair import Pair
 from ..stats.intervals import Rate
 
-FOLDER: Final = "review"
+FOLDER: Final = REVIEWS
 """Where a run keeps the keys of its sheets. Do not send it along with a sheet."""
 COLUMNS: Final = ("row", "conversation", "answer_a", "answer_b", "better", "note")
 """A sheet's columns; the reviewer fills `better` with A, B or tie, and may add a note."""
@@ -46,6 +47,13 @@ class ReviewedPair:
     said: Word
     labelled: Word
 
+    @property
+    def holds(self) -> Said:
+        """Which of the pair's answers the reviewer holds better."""
+        if self.said == "tie":
+            return "tie"
+        return "chosen" if self.said == self.labelled else "rejected"
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -60,7 +68,14 @@ class Review:
     blank: int
 
 
-def export_sheet(run: RunDirectory, out: Path, *, limit: int | None = 50, seed: int = 0) -> int:
+def export_sheet(
+    run: RunDirectory,
+    out: Path,
+    *,
+    limit: int | None = 50,
+    seed: int = 0,
+    modes: Sequence[str] = (),
+) -> int:
     """Writes a sheet without label, model or order, and its key into the run directory.
 
     The same pairs, limit and seed give the same sheet.
@@ -70,18 +85,22 @@ def export_sheet(run: RunDirectory, out: Path, *, limit: int | None = 50, seed: 
         out: The CSV file; never overwritten, since it may hold a person's work.
         limit: Most pairs, drawn with the seed; None for all.
         seed: Of the draw, of the order of rows and of which answer is shown as A.
+        modes: Only pairs whose rejected answer shows one of these failure modes; () for all.
 
     Returns:
         Number of rows.
 
     Raises:
-        ConfigurationError: The sheet exists already, or the run has no pairs.
+        ConfigurationError: The sheet exists already, or the run has no such pairs.
         RunDirectoryError: Sheet or key cannot be written.
     """
     if out.exists():
         raise _problem(out, "the sheet exists and may be filled in", "give another --out")
-    pairs = _load(run)
-    name = _sheet_name(run, limit, seed)
+    pairs = [pair for pair in _load(run) if not modes or pair.failure_mode in modes]
+    if not pairs:
+        known = ", ".join(sorted({pair.failure_mode for pair in _load(run)}))
+        raise _problem(run.pairs, f"no pair shows {', '.join(modes)}", f"there are: {known}")
+    name = _sheet_name(run, limit, seed, modes)
     generator = random.Random(f"{name}/{seed}")  # noqa: S311
     drawn = generator.sample(pairs, min(len(pairs), limit or len(pairs)))
     text = io.StringIO()
@@ -101,7 +120,7 @@ def export_sheet(run: RunDirectory, out: Path, *, limit: int | None = 50, seed: 
 
 
 def read_sheet(run: RunDirectory, sheet: Path) -> Review:
-    """Reads a filled sheet with the key the run kept.
+    """Reads a filled sheet with the key the run kept, and keeps what it says for training.
 
     Commas or semicolons may separate the cells; columns may be added or moved.
 
@@ -135,10 +154,14 @@ def read_sheet(run: RunDirectory, sheet: Path) -> Review:
         found[name] = judged if said else None
     if problems:
         raise ConfigurationError(problems)
-    return Review(
+    review = Review(
         tuple(judged for judged in found.values() if judged is not None),
         sum(judged is None for judged in found.values()),
     )
+    labels = {row.pair.id: row.holds for row in review.rows}
+    name = rows[0][1]["row"].strip().partition("-")[0]
+    write_json(run.path / FOLDER / f"{name}.labels.json", {"source": sheet.name, "labels": labels})
+    return review
 
 
 def _load(run: RunDirectory) -> Pairs:
@@ -147,8 +170,9 @@ def _load(run: RunDirectory) -> Pairs:
     return Pairs.load(run.pairs)
 
 
-def _sheet_name(run: RunDirectory, limit: int | None, seed: int) -> str:
-    payload = json.dumps([hash_path(run.pairs), limit, seed])
+def _sheet_name(run: RunDirectory, limit: int | None, seed: int, modes: Sequence[str]) -> str:
+    named = [sorted(modes)] if modes else []
+    payload = json.dumps([hash_path(run.pairs), limit, seed, *named])
     return hashlib.sha256(payload.encode()).hexdigest()[:6]
 
 

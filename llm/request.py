@@ -21,6 +21,7 @@ OutcomeKind = Literal[
     "tie",
     "no_op",
     "filtered",
+    "mislabelled",
     "error",
 ]
 FinishReason = Literal["stop", "length", "error"]

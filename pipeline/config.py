@@ -28,7 +28,7 @@ from ..llm.local.embedded import EMBEDDED
 from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
-from ..prompts.loader import unknown_sets
+from ..prompts.loader import load_prompts, unknown_sets
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
 from .layer import LayerConfig, missing_data
@@ -250,6 +250,12 @@ def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:
         message = "`pairs.builder` is teacher, but there is no `teacher`"
         fix = "name a stronger model in `teacher`, or take another builder"
         problems.append(Problem("D011", "error", source, 0, message, fix))
+    if config.pairs.builder == "authored" and not problems:
+        answered = load_prompts("train", sets=config.prompts.sets, folder=folder)
+        if not any(prompt.answer for prompt in answered):
+            message = "`pairs.builder` is authored, but no training prompt has an `answer`"
+            fix = "write the field `answer` into rows of the set, or take another builder"
+            problems.append(Problem("D012", "error", source, 0, message, fix))
     problems += _price_problems(config, source, models)
     problems += model_problems(config, source)
     if problems:

@@ -63,6 +63,11 @@ def gather(resolved: Resolved, run: Path) -> str:
     ).save(folder)
     if resolved.rounds > 1:
         _gather_pairs(resolved, run)
+    claims = (run / unit.folder / "training.json" for unit in units)
+    said = [json.loads(file.read_text("utf-8")).get("labels") for file in claims if file.exists()]
+    if any(said):
+        labels = " ".join(dict.fromkeys(filter(None, said)))
+        write_json(folder / "training.json", {"labels": labels})
     return f"{len(units)} layers, {steps} steps; forgetting matrix of {len(matrix)} rows"
 
 

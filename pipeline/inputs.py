@@ -128,10 +128,22 @@ def evaluation_prompts(resolved: Resolved) -> list[Prompt]:
 def evaluation_checks(resolved: Resolved) -> dict[str, Check]:
     """The checks of the prompts measured before and after: prompt id -> check."""
     chosen = resolved.evaluation
+    return _checks(resolved, chosen.split, chosen.sets, evaluation_prompts(resolved))
+
+
+def training_checks(resolved: Resolved) -> dict[str, Check]:
+    """The checks of the prompts pairs are made from; none for a constitution turned around."""
+    if resolved.archetypes.inverted:
+        return {}  # the labels of this control are meant to be wrong
+    return _checks(resolved, "train", resolved.prompts.sets, training_prompts(resolved))
+
+
+def _checks(
+    resolved: Resolved, split: Split, sets: Sequence[str] | None, prompts: Sequence[Prompt]
+) -> dict[str, Check]:
     folder = Path(resolved.prompts.folder) if resolved.prompts.folder else None
-    found = load_checks(chosen.split, sets=chosen.sets, folder=folder)
-    ids = {prompt.id for prompt in evaluation_prompts(resolved)}
-    return {name: check for name, check in found.items() if name in ids}
+    found = load_checks(split, sets=sets, folder=folder)
+    return {prompt.id: found[prompt.id] for prompt in prompts if prompt.id in found}
 
 
 def declared_modes(resolved: Resolved) -> set[str]:
@@ -147,7 +159,9 @@ def hash_data(data: object) -> str:
 
 def hash_prompts(prompts: Sequence[Prompt]) -> str:
     """SHA-256 (hex) of everything the prompts say."""
-    return hash_data([asdict(prompt) for prompt in prompts])
+    rows = [asdict(prompt) for prompt in prompts]
+    # Without answers the hash is what it was before there were any.
+    return hash_data([{k: v for k, v in row.items() if k != "answer" or v} for row in rows])
 
 
 def hash_labelled(pairs: Sequence[LabelledPair]) -> str:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.markup import escape
 
 from ..constitution.principle import Constitution
 from ..constitution.yaml_form import load_constitution
 from ..critic.calibrate import Calibration
+from ..evaluation.judges.incoherence import COMMON
 from ..files.write import hash_path, write_json
 from ..llm.request import Model
 from ..llm.run_sync import run_sync
 from ..preferences.builders.roles import SILENT, Allows, Models, Progress, nowhere
+from ..preferences.dataset import Pairs
+from ..preferences.pair import pair_text
 from ..preferences.settings import PairSettings
 from ..prompts.prompt import Prompt
-from .inputs import hash_data, hash_prompts, training_prompts
+from .inputs import hash_data, hash_prompts, training_checks, training_prompts
 from .resolved import Resolved, RoleModel, Roles
 from .stage import Context, Stage
 from .training_stages import round_weights
 from .unit import round_folder
+from .unit_data import label_standing
 
 if TYPE_CHECKING:
     from ..preferences.builders.attempt import BuildResult
@@ -118,6 +126,9 @@ class PairsStage(Stage):
             "teacher": identity(roles.teacher.spec) if roles.teacher else "",
             "labels": hash_data(sorted(Calibration.load(context.run.calibration).slices)),
         }
+        checks = training_checks(resolved)
+        if checks:
+            inputs["checks"] = hash_data([[*map(asdict, checks.values())], hash_path(COMMON)])
         if self.number:
             inputs["current"] = hash_path(_weights(context, roles.writer))
         return inputs
@@ -125,6 +136,7 @@ class PairsStage(Stage):
     def execute(self, context: Context) -> str:
         """Asks the models, or copies the first round's pairs where nothing is drafted anew."""
         from ..preferences.confounds import confounds
+        from ..preferences.label_accuracy import checked
 
         resolved, calibration = context.resolved, Calibration.load(context.run.calibration)
         here = context.run.path / round_folder(resolved, self.number)
@@ -133,12 +145,13 @@ class PairsStage(Stage):
             for name in _FILES:
                 shutil.copy(context.run.path / round_folder(resolved, 0) / name, here / name)
             return "the pairs of round 1 again"
-        result = run_sync(
+        prompts, settings = training_prompts(resolved), resolved.pairs(self.number)
+        built = run_sync(
             build_round(
-                training_prompts(resolved),
+                prompts,
                 load_constitution(context.run.constitution),
                 resolved.roles(self.number),
-                resolved.pairs(self.number),
+                settings,
                 model_of=lambda role: _model(context, role),
                 gate=calibration.allows_of if calibration.slices else None,
                 progress=Progress(
@@ -147,11 +160,28 @@ class PairsStage(Stage):
                 ),
             )
         )
+        result = checked(built, prompts, training_checks(resolved), settings)
         result.pairs.save(here / _FILES[0])
         write_json(here / _FILES[1], result.outcomes.to_json())
         write_json(here / _FILES[2], confounds(result.pairs))
         kinds = ", ".join(f"{count} {kind}" for kind, count in result.outcomes.by_kind.items())
         return f"{len(result.pairs)} pairs from {len(result.outcomes.attempts)} attempts ({kinds})"
+
+    def tell(self, context: Context) -> None:
+        """Shows three pairs, and how far their labels are trusted."""
+        from ..preferences.label_accuracy import advice, sentence
+
+        run, file = context.run.path, context.run.path / self.outputs[0]
+        pairs, say = Pairs.load(file), context.progress.say
+        drawn = random.Random(context.resolved.data_seed).sample(list(pairs), min(3, len(pairs)))  # noqa: S311
+        count = f"{len(drawn)} of {len(pairs)} pairs, drawn at random"
+        table = label_standing(context.resolved, file).table
+        for line in (
+            f"{count}; more: anlage runs pairs {run}",
+            *map(pair_text, drawn),
+            *filter(None, (sentence(table), *advice(table, run))),
+        ):
+            say(escape(line))
 
 
 def _model(context: Context, role: RoleModel) -> Model:

@@ -301,7 +301,10 @@ class Resolved:
         training: dict[str, object] = self._config.training.model_dump(mode="json")
         chosen = self.selection
         if not chosen.is_all:
-            training = {"training": training, "selection": chosen.model_dump(mode="json")}
+            selection = chosen.model_dump(mode="json")
+            if chosen.trust == "measured":
+                del selection["trust"]  # as it was before there was a choice
+            training = {"training": training, "selection": selection}
         if self.is_plain:
             return training if chosen.is_all else list(training.values())
         named = layer.model_dump(mode="json") if layer else None

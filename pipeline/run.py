@@ -179,6 +179,8 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
             forced = again and stage is stages[-1]
             if not _run_stage(context, stage, forced=forced):
                 skipped.append(stage.name)
+            if not context.progress.quiet:
+                stage.tell(context)
     except KeyboardInterrupt:
         manifest.set_status("stopped", f"{stage.name}: interrupted")
         raise

@@ -150,7 +150,10 @@ def locked(run: RunDirectory) -> Iterator[None]:
 
 _ADJUSTABLE = frozenset({"budget", "chat"})
 _ADDED = {"rounds": 1, "layers": None, "conditions": None}
-_ADDED_WITHIN = {"archetypes": {"guards": None, "inverted": False}}
+_ADDED_WITHIN: dict[str, dict[str, object]] = {
+    "archetypes": {"guards": None, "inverted": False},
+    "selection": {"trust": "measured"},
+}
 """Keys that runs of earlier versions lack, and what they mean there."""
 
 

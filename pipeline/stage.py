@@ -63,6 +63,10 @@ class Stage(ABC):
     def execute(self, context: Context) -> str:
         """Does the work; returns one line to print."""
 
+    def tell(self, context: Context) -> None:
+        """Prints more about the stage's result, made now or before; nothing by default."""
+        return
+
     def key(self, context: Context) -> str:
         """SHA-256 (hex) that changes whenever the stage would do something else."""
         return self.key_of(self.settings(context.resolved), self.inputs(context))

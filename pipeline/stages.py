@@ -106,6 +106,7 @@ class ReportStage(Stage):
     shipped = ("report/run/report.html",)
     reads = (
         "config.yaml",
+        "40_training/training.json",
         "40_training/forgetting.json",
         "40_training/checks.jsonl",
         "40_training/conditions.jsonl",

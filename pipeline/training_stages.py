@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import math
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from ..errors import ReferenceMismatchError, RunDirectoryError, TrainingError
 from ..files.write import hash_path, write_json
+from ..preferences.label_accuracy import effect, sentence
 from ..trainer.config import TrainConfig
 from .gather import GATHERED, gather, last_weights
 from .inputs import hash_data, hash_labelled, probe_pairs
@@ -20,7 +24,14 @@ from .progress import StageProgress
 from .resolved import Resolved
 from .stage import Context, Stage
 from .unit import RECORD, Unit, read_record, units_of, weights_in
-from .unit_data import earlier_lessons, earlier_pairs, lessons_for, pairs_for, with_replay
+from .unit_data import (
+    earlier_lessons,
+    earlier_pairs,
+    label_standing,
+    lessons_for,
+    pairs_for,
+    with_replay,
+)
 
 if TYPE_CHECKING:
     from ..trainer.conditions.journal import WatchPlan
@@ -69,6 +80,9 @@ class UnitStage(Stage):
             inputs["pairs"] = hash_path(Path(str(unit.layer.data)))
         else:
             inputs["lessons"] = hash_data([[x.prompt, x.text] for x in lessons_for(unit)])
+        changed = [] if "lessons" in inputs else self._labels(context)[0]
+        if changed:
+            inputs["labels"] = hash_data(changed)
         if not resolved.is_plain:
             inputs["exemplars"] = hash_labelled(probe_pairs(resolved))
         if unit.place:
@@ -77,6 +91,15 @@ class UnitStage(Stage):
             record = read_record(before)
             inputs["orders"] = hash_data([record.get(key) for key in ("carry", "stops_run")])
         return inputs
+
+    def _labels(self, context: Context) -> tuple[list[object], str]:
+        """What the standing of its labels changes, and says; nothing for rows of other files."""
+        layer = self.unit.layer
+        if layer is not None and (layer.kind != "dpo" or layer.data is not None):
+            return [], ""
+        labels = label_standing(context.resolved, context.run.path / self.unit.pairs)
+        change = [] if labels.trust == "all" else effect(labels.table, labels.said)
+        return change, sentence(labels.table)
 
     def execute(self, context: Context) -> str:
         """Trains, and ends the run loudly where a monitor stopped and layers were to follow."""
@@ -90,6 +113,9 @@ class UnitStage(Stage):
             _refuse_to_go_on(resolved, before, read_record(run / before.folder))
         carries = (float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
         training = resolved.training(unit.layer, math.prod(carries))
+        _, labels = self._labels(context)
+        if labels:
+            context.progress.say(escape(labels))
         try:
             result = _train(context, unit, training)
         except (RunDirectoryError, ReferenceMismatchError) as error:
@@ -98,6 +124,9 @@ class UnitStage(Stage):
             set_aside(run / unit.folder, context.progress)
             result = _train(context, unit, training)
         return_memory()
+        if labels:
+            claimed = run / unit.folder / "training.json"
+            write_json(claimed, {**json.loads(claimed.read_text("utf-8")), "labels": labels})
         said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
         if resolved.is_plain:
             return said

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import TrainingError
+from ..errors import PairError, TrainingError
 from ..preferences.dataset import Pairs
+from ..preferences.label_accuracy import Said, Standing, earned, reviewed, standings
 from ..preferences.pair import Pair
-from ..preferences.selection import select
+from ..preferences.selection import Trust, select
 from ..prompts.lessons import Lesson, load_lessons
 from .layer import LayerConfig
 from .resolved import Resolved
@@ -20,18 +22,51 @@ from .unit import Unit
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class LabelStanding:
+    """How far the labels of one pairs file are trusted; see `label_accuracy`."""
+
+    table: list[Standing]
+    said: dict[str, Said]
+    trust: Trust
+
+
+def label_standing(resolved: Resolved, pairs: Path) -> LabelStanding:
+    """What is known of the labels by construction in a pairs file of the run, by now.
+
+    A constitution turned around is trained on as it was built: that is its purpose.
+
+    Raises:
+        PairError: The pairs, the outcomes beside them or a review cannot be read.
+    """
+    trust: Trust = "all" if resolved.archetypes.inverted else resolved.selection.trust
+    said = reviewed(resolved.folder)
+    outcomes = pairs.with_name("31_outcomes.json")
+    try:
+        tallies = json.loads(outcomes.read_text("utf-8")).get("labels", {})
+    except (OSError, ValueError, AttributeError) as error:
+        fix = "build the pairs again: `anlage pairs CONFIG --again`; stored calls cost nothing"
+        raise PairError.one("D002", str(outcomes), f"cannot be read: {error}", fix) from None
+    return LabelStanding(standings(Pairs.load(pairs), tallies, said, trust), said, trust)
+
+
 def pairs_for(resolved: Resolved, unit: Unit, run: Path) -> list[Pair]:
     """The pairs of a unit's own.
 
     Raises:
-        PairError: The pairs file cannot be read.
+        PairError: The pairs file cannot be read, or no label earned its place.
         TrainingError: The layer's choice leaves none.
     """
     layer = unit.layer
+    source = Path(layer.data) if layer and layer.data else run / unit.pairs
+    if layer and layer.data:
+        built = Pairs.load(source)
+    else:
+        labels = label_standing(resolved, source)
+        every = earned(Pairs.load(source), labels.table, labels.said, labels.trust)
+        built = select(every, resolved.selection)
     if layer is None:
-        return resolved.select_pairs(select(Pairs.load(run / unit.pairs), resolved.selection))
-    source = Path(layer.data) if layer.data else run / unit.pairs
-    built = Pairs.load(source) if layer.data else select(Pairs.load(source), resolved.selection)
+        return resolved.select_pairs(built)
     found = [pair for pair in built if _belongs(pair, layer)]
     found = resolved.select_pairs(found)[: layer.limit]
     if not found:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..constitution.principle import Constitution
 from ..critic.calibrate import Calibration
 from ..llm.models import AnyModel, as_model
 from ..llm.run_sync import run_sync
+from ..prompts.check import Check
 from ..prompts.prompt import Prompt
 from .builders.registry import get_builder
 from .builders.roles import Models, nowhere
 from .dataset import Pairs
+from .label_accuracy import checked
 from .settings import PairSettings
 
 
@@ -24,6 +26,7 @@ def build_pairs(
     comparator: AnyModel | None = None,
     teacher: AnyModel | None = None,
     calibration: Calibration | None = None,
+    checks: Mapping[str, Check] | None = None,
     builder: str | None = None,
     settings: PairSettings | None = None,
 ) -> Pairs:
@@ -44,8 +47,10 @@ def build_pairs(
         teacher: The stronger model of builder `teacher`, or its name.
         calibration: Of the comparator, on labelled pairs. Comparisons set labels only where
             it allows that; None: nowhere, unless `settings.labels` is `comparison`.
-        builder: `critique_revise`, `contrast`, `best_of_n` or `teacher`; None takes it from
-            `settings`.
+        checks: Prompt id -> check, such as from `anlage.prompts.loader.load_checks`: a pair that
+            its check calls the wrong way round is left out.
+        builder: `critique_revise`, `contrast`, `best_of_n`, `teacher` or `authored`; None
+            takes it from `settings`.
         settings: Everything else; None for the defaults.
 
     Raises:
@@ -74,4 +79,5 @@ def build_pairs(
         teacher=None if teacher is None else as_model(teacher),
         allows=calibration.allows_of(compares) if calibration else nowhere,
     )
-    return run_sync(build(prompts, constitution, models, settings)).pairs
+    built = run_sync(build(prompts, constitution, models, settings))
+    return checked(built, prompts, checks or {}, settings).pairs

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from ..errors import OutcomeError
 from ..llm.request import Outcome, OutcomeKind
@@ -21,11 +21,13 @@ class AttemptOutcome:
         prompt_id: The prompt.
         principle: Full id of the principle, or `NO_PRINCIPLE`.
         outcome: `ok` and `repaired` made a pair; all others did not.
+        answers: Chosen and rejected of a pair that its prompt's check calls mislabelled.
     """
 
     prompt_id: str
     principle: str
     outcome: Outcome
+    answers: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,13 @@ class Ledger:
     Attributes:
         attempts: How each ended.
         on_policy: True if one model wrote both sides of every pair.
+        labels: Failure mode -> who measured -> labels right, wrong and undecided; see
+            `label_accuracy`. Empty where nobody did.
     """
 
     attempts: tuple[AttemptOutcome, ...]
     on_policy: bool = True
+    labels: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
 
     @property
     def by_kind(self) -> dict[str, int]:
@@ -84,9 +89,12 @@ class Ledger:
                 f"none of {len(self.attempts)} prompts can make a pair: {listed}. Add an archetype "
                 "that guards against it (`archetypes.library`), or choose other prompt sets."
             )
+        add = ""
+        if any(reason.startswith("mislabelled") for reason in reasons):
+            add = " give the principles openings of their own or take another model or builder,"
         raise OutcomeError(
             f"{len(failed)} of {len(tried)} attempts made no pair, more than the allowed share of "
-            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it, raise max_tokens "
+            f"{max_failed_share:.0%}. Most frequent: {listed}. To mend it,{add} raise max_tokens "
             "for truncated answers, change openings or principles for filtered ones, or raise "
             "max_failed_share."
         )
@@ -98,8 +106,10 @@ class Ledger:
             "on_policy": self.on_policy,
             "by_kind": self.by_kind,
             "by_principle": self.by_principle,
+            **({"labels": self.labels} if self.labels else {}),
             "attempts": [
                 {"prompt_id": a.prompt_id, "principle": a.principle, **asdict(a.outcome)}
+                | (dict(zip(("chosen", "rejected"), a.answers, strict=True)) if a.answers else {})
                 for a in self.attempts
             ],
         }

@@ -38,7 +38,8 @@ class Pair:
         builder: Name of the builder that made it.
         round: 0-based round.
         calls: Step (`draft`, `critique`, `revision`, ...) -> cache keys of its calls.
-        label: `construction` or `comparison`.
+        label: What it rests on: `construction`, `comparison`, or `check` where the prompt's
+            own check says the same as the construction.
     """
 
     prompt_id: str
@@ -65,9 +66,25 @@ class Pair:
         return hashlib.sha256(payload.encode()).hexdigest()[:12]
 
 
+def pair_text(pair: Pair, longest: int = 240) -> str:
+    """A pair in four short lines: what it is about, what was asked, and both answers."""
+
+    def cut(text: str) -> str:
+        flat = " ".join(text.split())
+        return flat if len(flat) <= longest else flat[: longest - 3] + "..."
+
+    about = (pair.failure_mode, pair.role.replace("_", " "), *pair.principles)
+    return (
+        f"  {pair.id}  {', '.join(about)}; label by {pair.label}, {pair.p_chosen:.2f}\n"
+        f"    asked:    {cut(pair.prompt[-1].content)}\n"
+        f"    chosen:   {cut(pair.chosen)}\n"
+        f"    rejected: {cut(pair.rejected)}"
+    )
+
+
 FIELDS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Pair))
 REQUIRED: tuple[str, ...] = ("prompt", "chosen", "rejected")
-LABELS: tuple[str, ...] = ("construction", "comparison")
+LABELS: tuple[str, ...] = ("construction", "comparison", "check")
 
 
 class _FaultError(Exception):

@@ -13,6 +13,8 @@ from ..errors import PairError
 from .dataset import Pairs
 from .pair import Pair
 
+Trust = Literal["measured", "weighed", "strict", "all"]
+
 
 class PairSelection(BaseModel):
     """Which pairs are trained on, out of all that were built.
@@ -34,6 +36,12 @@ class PairSelection(BaseModel):
     """Share of the pairs that is kept, in (0, 1], drawn with the seed."""
     labels: Literal["soft", "hard"] = "soft"
     """`hard` sets every `p_chosen` to 1."""
+    trust: Trust = "measured"
+    """What is done about failure modes whose labels by construction were not shown right (the
+    lower 95% end of the share of right labels under 0.7): `measured` leaves them out;
+    `weighed` trains them with the measured share as `p_chosen`, and leaves out those under
+    0.5; both train modes that nobody measured. `strict` leaves these out, too; `all` trains
+    every pair as it was built."""
     seed: int = Field(default=0, ge=0)
     """Seeds the draw of `limit` and `share`."""
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .pair import P_BY_CONSTRUCTION
 
-BuilderName = Literal["critique_revise", "contrast", "best_of_n", "teacher"]
+BuilderName = Literal["critique_revise", "contrast", "best_of_n", "teacher", "authored"]
 LabelPolicy = Literal["calibrated", "construction", "comparison"]
 
 

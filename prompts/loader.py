@@ -312,7 +312,7 @@ REQUIRED: Final = (
     "topic",
     "form",
 )
-OPTIONAL: Final = ("licence", "check")
+OPTIONAL: Final = ("licence", "answer", "check")
 
 
 def parse_row(
@@ -344,6 +344,7 @@ def parse_row(
         topic=read_slug(data, "topic", row),
         form=read_slug(data, "form", row),
         licence=read_text(data, "licence", row) or "Apache-2.0",
+        answer=read_text(data, "answer", row),
     )
     if prompt.split and prompt.split != split:
         row.report(

@@ -31,6 +31,7 @@ class Prompt:
         topic: Short topic label; topics do not cross splits.
         form: `question`, `imperative`, `fiction`, `statement`, ...: equal in twins.
         licence: SPDX id of the text.
+        answer: A good answer that a person wrote for it, for builder `authored`; "" for none.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Prompt:
     topic: str
     form: str
     licence: str = "Apache-2.0"
+    answer: str = ""
 
     @property
     def text(self) -> str:

@@ -213,6 +213,9 @@ def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
 
 def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
     """Readable, and different for every content: an edited study never meets its old runs."""
-    data = config.model_dump_json(exclude={"name", "runs", "budget", "chat"})
+    aside: dict[str, Any] = dict.fromkeys(("name", "runs", "budget", "chat"), True)
+    if config.selection.trust == "measured":
+        aside["selection"] = {"trust"}  # as it was before there was a choice
+    data = config.model_dump_json(exclude=aside)
     digest = hashlib.sha256(data.encode()).hexdigest()[:8]
     return f"{spec.name}.{arm.name[:40]}.s{seed}.{digest}"

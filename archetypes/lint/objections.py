@@ -76,6 +76,7 @@ def file_objections(readings: Sequence[Reading]) -> list[Problem]:
             *_labels(archetype),
             *_cues(archetype),
             *_openings(archetype),
+            *_gaps(archetype),
             *references(archetype),
         ]
         shipped = (LIBRARY / f"{archetype.id}.yaml").exists()
@@ -176,6 +177,28 @@ def _openings(archetype: Archetype) -> Iterator[Finding]:
                 fix = "vary the wording: a model learns one phrase too well"
                 yield "L008", "warning", (*place, index), f"opening repeated: {text!r}", fix
             seen.add(_plain(text))
+
+
+def _gaps(archetype: Archetype) -> Iterator[Finding]:
+    """A gap before the end holds one whole sentence, so a sentence must follow it."""
+    places: list[tuple[Location, tuple[str, ...]]] = [
+        (("openings", "integrated", mode), texts)
+        for mode, texts in archetype.openings.integrated.items()
+    ]
+    places += [
+        (("principles", number, "openings"), principle.openings or ())
+        for number, principle in enumerate(archetype.principles)
+    ]
+    for place, texts in places:
+        for index, text in enumerate(texts):
+            for after in re.split(r"\.\.\.|…", text)[1:]:
+                first = re.search(r"\w", after)
+                if first and first.group().islower():
+                    message = (
+                        f"what follows a gap begins no sentence: {after.strip()!r} in {text!r}"
+                    )
+                    fix = "begin it with a capital: the model fills the gap with a whole sentence"
+                    yield "L018", "warning", (*place, index), message, fix
 
 
 def _near_duplicates(principles: list[tuple[Reading, int, set[str]]]) -> list[Problem]:

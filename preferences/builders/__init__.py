@@ -1,1 +1,1 @@
-"""Four ways to make a preference pair, interchangeable under one budget."""
+"""Five ways to make a preference pair, interchangeable under one budget."""

@@ -10,7 +10,7 @@ from ...constitution.principle import Constitution
 from ...errors import ConfigurationError
 from ...prompts.prompt import Prompt
 from ..settings import PairSettings
-from . import best_of_n, contrast, critique_revise, teacher
+from . import authored, best_of_n, contrast, critique_revise, teacher
 from .attempt import BuildResult
 from .roles import SILENT, Models, Progress
 
@@ -35,6 +35,7 @@ class Builder(Protocol):
 
 
 BUILDERS: dict[str, Builder] = {
+    authored.NAME: authored.build,
     best_of_n.NAME: best_of_n.build,
     contrast.NAME: contrast.build,
     critique_revise.NAME: critique_revise.build,

@@ -28,6 +28,7 @@ class Artefacts:
         outcomes: 31_outcomes.json.
         confounds: 32_confounds.json.
         metrics: Rows of 40_training/metrics.jsonl.
+        training: 40_training/training.json; only where the run trains.
         forgetting: 40_training/forgetting.json; only runs with layers or rounds have one.
         conditions: Rows of 40_training/conditions.jsonl; () where no monitor fired.
         undone: Rows of 40_training/metrics_undone.jsonl; () where nothing was rolled back.
@@ -45,6 +46,7 @@ class Artefacts:
     outcomes: Json | None
     confounds: Json | None
     metrics: tuple[Json, ...]
+    training: Json | None
     forgetting: Json | None
     conditions: tuple[Json, ...]
     undone: tuple[Json, ...]
@@ -77,6 +79,7 @@ def load_artefacts(folder: Path) -> Artefacts:
         outcomes=load("31_outcomes.json", _object),
         confounds=load("32_confounds.json", _object),
         metrics=load("40_training/metrics.jsonl", _rows) or (),
+        training=load("40_training/training.json", _object, always=False),
         # Only a run with layers, rounds or monitors leaves these.
         forgetting=load("40_training/forgetting.json", _object, always=False),
         conditions=load("40_training/conditions.jsonl", _rows, always=False) or (),

@@ -19,7 +19,13 @@ _TELLING_AUC = 0.7
 
 
 def labels_line(run: Artefacts) -> str:
-    """One sentence on where the labels come from, or why that is not known."""
+    """Where the labels come from in a sentence or two, or why that is not known."""
+    checked = sum(pair.get("label") == "check" for pair in run.pairs)
+    lead = f"The prompts' own checks confirm {checked} of {len(run.pairs)} labels. "
+    return (lead if checked else "") + _labels_line(run)
+
+
+def _labels_line(run: Artefacts) -> str:
     calibration = run.calibration
     if calibration is None:
         return "Where the labels come from is not known: " + run.missing["20_calibration.json"]
@@ -142,10 +148,12 @@ def pairs_html(run: Artefacts) -> str:
     """Counts of pairs and outcomes, and what besides content tells the two sides apart."""
     parts: list[str] = []
     if run.pairs:
-        parts.append(paragraph(f"{len(run.pairs)} pairs were trained on."))
+        parts.append(paragraph(f"{len(run.pairs)} pairs were built."))
         parts.append(_count_table("builder", run.pairs, ("builder",)))
         parts.append(_count_table("failure shown, role", run.pairs, ("failure_mode", "role")))
         parts.append(_count_table("label", run.pairs, ("label",)))
+        if run.training and run.training.get("labels"):
+            parts.append(paragraph(str(run.training["labels"])))
     else:
         parts.append(_missing(run, "30_pairs.jsonl", "the file holds no pairs."))
     parts.append("<h3>Every attempt and how it ended</h3>" + _outcomes(run))

@@ -123,6 +123,7 @@ _BUILDERS = {
     "contrast": "contrasted instructions (Yang et al. 2023)",
     "best_of_n": "choosing the best and the worst of several answers",
     "teacher": "answers of a stronger model",
+    "authored": "answers that people wrote",
 }
 
 CITATIONS = (

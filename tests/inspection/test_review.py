@@ -17,6 +17,7 @@ from anlage.pipeline.config import RunConfig
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run_directory import RunDirectory, open_run
 from anlage.preferences.dataset import Pairs
+from anlage.preferences.label_accuracy import reviewed
 from anlage.preferences.pair import Pair
 from typer.testing import CliRunner
 
@@ -184,3 +185,32 @@ def test_the_command(a_run: RunDirectory, tmp_path: Path) -> None:
     assert isinstance(
         CliRunner().invoke(app, ["review", str(a_run.path)]).exception, ConfigurationError
     )
+
+
+def test_a_sheet_read_back_is_kept_for_training(a_run: RunDirectory, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    export_sheet(a_run, sheet, limit=6)
+    said = ("good", "bad", "tie", "", "good", "good")
+
+    def say(number: int, row: Row) -> str:
+        good = good_side(number, row)
+        bad = "B" if good == "A" else "A"
+        return {"good": good, "bad": bad}.get(said[number], said[number])
+
+    review = read_sheet(a_run, fill(sheet, say))
+    kept = reviewed(a_run.path)
+    assert [kept[row.pair.id] for row in review.rows] == [
+        {"good": "chosen", "bad": "rejected"}.get(word, word) for word in said if word
+    ]
+    assert len(kept) == 5
+
+
+def test_a_sheet_can_hold_one_failure_mode_only(a_run: RunDirectory, tmp_path: Path) -> None:
+    pairs = [
+        replace(one, failure_mode="sycophancy") if number < 4 else one
+        for number, one in enumerate(Pairs.load(a_run.pairs))
+    ]
+    Pairs(pairs).save(a_run.pairs)
+    assert export_sheet(a_run, tmp_path / "one.csv", modes=("sycophancy",)) == 4
+    with pytest.raises(ConfigurationError, match=r"no pair shows deception.*harmful_compliance"):
+        export_sheet(a_run, tmp_path / "two.csv", modes=("deception",))

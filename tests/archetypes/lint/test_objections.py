@@ -175,3 +175,20 @@ def test_trait_only_statements(statement: str, vague: bool) -> None:
 def test_jaccard_by_hand() -> None:
     assert jaccard({"a", "b", "c"}, {"b", "c", "d"}) == 0.5
     assert jaccard(set(), set()) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("opening", "fault"),
+    [
+        ("Some say ... while others hold that ...", "while others hold that"),
+        ("Let us play ... instead.", "instead."),
+        ("I won't ..., because ...", ", because"),
+        ("I see it so … and so …", "and so"),
+    ],
+)
+def test_what_follows_a_gap_begins_a_sentence(library: Path, opening: str, fault: str) -> None:
+    old = "      - I like that you ... One thing I would change is ..."
+    line = edit(library / "ally.yaml", old, f"      - {opening}")
+    problem = found(library, "L018")
+    assert (problem.line, problem.severity) == (line, "warning")
+    assert repr(fault) in problem.message

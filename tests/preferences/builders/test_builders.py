@@ -27,6 +27,8 @@ from ...helpers.pairs import (
     write,
 )
 
+ANSWER = "Ask at the branch for a form, then fill it in."
+
 
 def build(
     builder: str = "critique_revise",
@@ -50,7 +52,9 @@ def build(
         }
     )
     models = Models(model, model, model, teacher=model, allows=lambda *_: builder == "best_of_n")
-    made = get_builder(builder)(prompts or make_prompts(6), make_constitution(), models, settings)
+    plain = [replace(p, answer=ANSWER) for p in make_prompts(6)]
+    asked = prompts or (plain if builder == "authored" else make_prompts(6))
+    made = get_builder(builder)(asked, make_constitution(), models, settings)
     return asyncio.run(made)
 
 
@@ -123,7 +127,7 @@ def test_mirrored_failures_open_like_the_twins_good_answer() -> None:
     assert all(p.rejected.startswith("I won't do that") for p in pairs if p.role == "twin")
 
 
-@pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"best_of_n"}))
+@pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"best_of_n", "authored"}))
 def test_every_attempt_has_one_outcome_and_pairs_lead_back(builder: str) -> None:
     model = KeyedModel(ScriptedModel(write, name="all"))
     result = build(builder, model=model)
@@ -362,3 +366,36 @@ def test_two_prompts_with_one_id_are_refused_before_any_call(builder: str) -> No
     with pytest.raises(PromptError, match="prompts 2 and 3 have one id"):
         build(builder, prompts=[first, second, second], model=model)
     assert not model.batches
+
+
+def test_authored_takes_a_persons_answer_against_the_models_own_failing_draft() -> None:
+    prompts = [replace(p, answer=ANSWER) for p in make_prompts(3)] + make_prompts(4)[6:]
+    result = build("authored", prompts=prompts, share_mirrored=0.0)
+    assert result.outcomes.by_kind == {"filtered": 2, "ok": 6}
+    assert not result.outcomes.on_policy
+    for pair in result.pairs:
+        assert pair.chosen == ANSWER
+        assert pair.rejected.startswith("Draft " if pair.role == "at_risk" else CURT)
+        assert (pair.builder, list(pair.calls)) == ("authored", ["draft"])
+
+
+def test_authored_without_any_answer_says_where_to_write_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"no prompt has one.*`answer`"):
+        build("authored", prompts=make_prompts(2))
+
+
+@pytest.mark.parametrize("builder", ["critique_revise", "contrast"])
+def test_answers_are_begun_with_openings_of_their_own_principle(builder: str) -> None:
+    """Two principles of one mode: none is begun with the other's opening."""
+    own = {}
+    for slug in ("no-harm", "no-theft"):
+        principle = make_principle(slug, "harmful_compliance")
+        good = (f"Under {slug} I decline, because ... What I can do is help you ...",)
+        own[principle.id] = replace(principle, openings=replace(principle.openings, good=good))
+    settings = PairSettings(builder=builder, max_failed_share=1.0)  # type: ignore[arg-type]
+    model = KeyedModel(ScriptedModel(write, name="all"))
+    models, known = Models(model, model, model), make_constitution(*own.values())
+    pairs = asyncio.run(get_builder(builder)(make_prompts(20), known, models, settings)).pairs
+    assert {pair.principles for pair in pairs} == {(name,) for name in own}
+    for pair in pairs:
+        assert pair.chosen.startswith(f"Under {pair.principles[0].split('/')[1]} I decline")

@@ -148,7 +148,7 @@ def test_the_page_needs_nothing_from_outside(page: str) -> None:
 def test_every_section_carries_its_numbers(page: str) -> None:
     text = Page(page).text
     for expected in (
-        "3 pairs were trained on",
+        "3 pairs were built",
         "240 attempts",
         "guardian/proportionate-refusal",
         "Here: refusal wording.",
