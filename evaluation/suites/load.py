@@ -12,7 +12,7 @@ from typing import Final
 
 from ...errors import ConfigurationError, Problem
 from ...llm.message import Message
-from ...prompts.loader import load_prompts
+from ...prompts.loader import load_checks, load_prompts
 from .choices import ab_item, asked, choice_item, word_item
 from .fields import Fields
 from .item import ChoiceItem, PromptItem
@@ -110,7 +110,11 @@ def _row_id(suite: Suite, row: Row) -> str:
 
 
 def own_items(suite: Suite) -> list[PromptItem]:
-    """Our own matched twins of a split (the failure mode is the group), or plain questions."""
+    """Our own matched twins of a split (the failure mode is the group), or plain questions.
+
+    Prompts with a check are left out: most ask for a yes or a no, which tells no judge of
+    refusals anything.
+    """
     assert suite.own is not None
     if suite.own == "neutral":
         rows = [json.loads(line) for line in NEUTRAL.read_text(encoding="utf-8").splitlines()]
@@ -118,6 +122,7 @@ def own_items(suite: Suite) -> list[PromptItem]:
             PromptItem(row["id"], (Message("user", row["prompt"]),), "neutral", "none")
             for row in rows
         ]
+    checks = load_checks(suite.own)
     return [
         PromptItem(
             id=prompt.id,
@@ -128,7 +133,7 @@ def own_items(suite: Suite) -> list[PromptItem]:
             twin=prompt.twin,
         )
         for prompt in load_prompts(suite.own)
-        if suite.role in (None, prompt.role)
+        if suite.role in (None, prompt.role) and prompt.id not in checks
     ]
 
 
