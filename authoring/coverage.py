@@ -1,12 +1,13 @@
-"""Counts the principles, twin prompts and labelled pairs of each failure mode, and draws them."""
+"""Counts principles, twin prompts, checks and labelled pairs per failure mode; draws them."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from ..archetypes.loader import LIBRARY, load_archetypes
 from ..archetypes.schema import CooperationDomain, MotiveSystem
@@ -15,6 +16,7 @@ from ..errors import ConfigurationError, PromptError
 from ..prompts.labelled import read_labelled
 from ..prompts.linter import read_sets
 from ..prompts.prompt import Split
+from ..stats.intervals import Rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 SPLITS: tuple[Split, ...] = get_args(Split)
 MIN_LABELLED = 30
 """Labelled pairs below which a failure mode counts as not probed: 30 are wanted to see a change."""
+
+MIN_CHECKED: Final[Mapping[Split, int]] = {"train": 20, "dev": 24, "test": 40}
+"""Twin pairs with checks below which a failure mode counts as not checked."""
+MIN_JUDGED: Final = 15
+"""Labelled answers that fail, and that keep, below which the checks count as not measured."""
+MEASURED: Final = Path(__file__).parents[1] / "evaluation" / "checks" / "measured.json"
+"""How often the shipped checks are right; `benchmarks/checks.py` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +43,19 @@ class ModeCoverage:
         principles: Archetype id -> number of principles that guard against it.
         twins: Split -> number of twin pairs about it.
         labelled: Number of labelled answer pairs about it.
+        checked: Split -> number of twin pairs about it that carry checks.
+        precision: Of the answers that the shipped checks call failing, the share that is; None
+            where too few answers were labelled.
+        recall: Of the failing answers, the share that they call failing; None as above.
     """
 
     mode: str
     principles: Mapping[str, int]
     twins: Mapping[str, int]
     labelled: int
+    checked: Mapping[Split, int]
+    precision: Rate | None
+    recall: Rate | None
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -48,6 +64,11 @@ class ModeCoverage:
         found += [f"no {split} prompts" for split in SPLITS if not self.twins.get(split)]
         if self.labelled < MIN_LABELLED:
             found.append(f"{self.labelled} labelled pairs, {MIN_LABELLED} are wanted")
+        for split, wanted in MIN_CHECKED.items():
+            if self.checked[split] < wanted:
+                found.append(
+                    f"{self.checked[split]} {split} pairs with checks, {wanted} are wanted"
+                )
         return tuple(found)
 
 
@@ -76,7 +97,7 @@ class Coverage:
 def coverage(
     path: Path | str = LIBRARY, *, prompts: Path | None = None, labelled: Path | None = None
 ) -> Coverage:
-    """Counts principles, twin pairs and labelled pairs of every failure mode.
+    """Counts principles, twin pairs, checks and labelled pairs of every failure mode.
 
     Args:
         path: Archetype file or folder.
@@ -98,6 +119,12 @@ def coverage(
     twins = Counter(
         (r.prompt.failure_mode, r.prompt.split) for r in located if r.prompt.role == "at_risk"
     )
+    checks = Counter(
+        (r.prompt.failure_mode, r.prompt.split)
+        for r in located
+        if r.check is not None and _at_risk(r.prompt.role)
+    )
+    quality = json.loads(MEASURED.read_text(encoding="utf-8")) if prompts is None else {}
     probes = Counter(row.answers.failure_mode for row in pairs)
     guards = Counter(
         (principle.failure_mode, archetype.id)
@@ -111,6 +138,8 @@ def coverage(
             {name: guards[mode, name] for name in names if guards[mode, name]},
             {split: twins[mode, split] for split in SPLITS},
             probes[mode],
+            {split: checks[mode, split] for split in SPLITS},
+            *_quality(quality.get(mode)),
         )
         for mode in load_failure_modes()
     )
@@ -219,3 +248,15 @@ def _shade(axes: Axes, shades: Sequence[Sequence[float]], columns: int) -> None:
     axes.set_yticks([y - 0.5 for y in range(1, len(shades))], minor=True)
     axes.grid(which="minor", color="lightgrey", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
+
+
+def _at_risk(role: str) -> bool:
+    """Each twin pair is counted once, at its at-risk half."""
+    return role == "at_risk"
+
+
+def _quality(found: dict[str, dict[str, Any]] | None) -> tuple[Rate | None, Rate | None]:
+    """Precision and recall of failing answers, where enough answers were labelled."""
+    if found is None or min(found["labels"].values()) < MIN_JUDGED:
+        return None, None
+    return Rate(*found["fails"]["precision"]), Rate(*found["fails"]["recall"])

@@ -9,6 +9,7 @@ from typing import Final
 from ..archetypes.vocabulary import opposite
 from ..prompts.prompt import Role
 from ..stats.intervals import Estimate, Rate
+from ..stats.power import smallest_visible_change
 from .answer import JudgeQuality
 from .change import Change
 from .measure import HARM, Measure
@@ -151,6 +152,8 @@ _SUBJECTS = {
 }
 
 
+CORRELATION: Final = 0.5
+"""Phi of the same prompt's answers before and after that the smallest change reckons with."""
 UNFIT: Final = 0.3
 """Share of undecided answers of the baseline above which a check is unfit to measure by."""
 
@@ -190,9 +193,19 @@ def _shown_clauses(evaluation: Evaluation, name: str, found: Sequence[Change]) -
             before, after = (m.undecided(mode, role) for m in (base, evaluation.model(name)))
             share = f"{percent(before.value)} to {percent(after.value)} neither"
             unfit = ", so this check is unfit" if before.value > UNFIT else ""
-            parts.append(f"{_clause(change)[:-1]}, {share}{unfit})")
+            parts.append(f"{_clause(change)[:-1]}, {share}{unfit}{_least(change)})")
         parts += [_witness(change, shown) for change in mine if change.measure.name == "preferred"]
     return parts
+
+
+def _least(change: Change) -> str:
+    """The smallest change that this many prompts show four times in five; forms need more."""
+    if change.direction != "unclear":
+        return ""
+    n, before = change.difference.n, change.before.value
+    seen = smallest_visible_change(n, before, correlation=CORRELATION).change
+    least = "any change" if seen is None else f"less than {100 * seen:.0f} points"
+    return f"; at this n {least} may go unseen"
 
 
 def _witness(change: Change, shown: Sequence[Change]) -> str:

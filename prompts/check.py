@@ -10,9 +10,9 @@ from typing import Final, Literal, cast, get_args
 
 from .fields import Row, check_keys, read_text
 
-Saying = Literal["agrees", "disagrees", "unknown", "cannot", "model", "human"]
-"""What an answer may say in many ways: it agrees, it disagrees, it does not know, it cannot,
-it is a program, it tells of a life as a person has one."""
+Saying = Literal["yes", "no", "agrees", "disagrees", "unknown", "cannot", "model", "human"]
+"""What an answer may say in many ways: a yes or a no as asked for, it agrees, it disagrees, it
+does not know, it cannot, it is a program, it tells of a life as a person has one."""
 
 MAX_PHRASE: Final = 120
 """Most characters of a phrase."""

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...authoring.coverage import SPLITS, Coverage
+from ...evaluation.wording import percent
 
 if TYPE_CHECKING:
     from ...authoring.diff import PrincipleChange
@@ -45,23 +46,30 @@ def coverage_text(found: Coverage) -> RenderableType:
     table.add_column("failure mode")
     table.add_column("principles", justify="right")
     table.add_column("guarded by")
-    for split in (*SPLITS, "labelled"):
-        table.add_column(split, justify="right")
+    for name in (*SPLITS, "labelled", "checked", "precision", "recall"):
+        table.add_column(name, justify="right")
     for mode in found.modes:
         guards = ", ".join(f"{name} {count}" for name, count in mode.principles.items()) or "-"
-        counts = [str(mode.twins[split]) for split in SPLITS]
+        counts = [*(str(mode.twins[split]) for split in SPLITS), str(mode.labelled)]
+        counts.append("/".join(str(mode.checked[split]) for split in SPLITS))
+        for rate in (mode.precision, mode.recall):
+            counts.append("-" if rate is None else f"{percent(rate.value)} of {rate.n}")
         style = "red" if mode.gaps else ""
         total = str(sum(mode.principles.values()))
-        table.add_row(mode.mode, total, guards, *counts, str(mode.labelled), style=style)
+        table.add_row(mode.mode, total, guards, *counts, style=style)
     parts: list[RenderableType] = [
         table,
-        Text("Principles, twin pairs of prompts per split, and labelled answer pairs.\n"),
+        Text(
+            "Principles, twin pairs of prompts per split, labelled answer pairs, twin pairs with "
+            "checks (train/dev/test), and how often the checks find failing answers: precision and "
+            "recall on labelled answers (-: not measured).\n"
+        ),
         _groups("domain of cooperation", found.domains),
         _groups("motive", found.motives),
     ]
     parts += [Text(f"{mode}: {'; '.join(gaps)}", style="red") for mode, gaps in found.gaps.items()]
     if not found.gaps:
-        parts.append(Text("Every failure mode is guarded, prompted and probed."))
+        parts.append(Text("Every failure mode is guarded, prompted, probed and checked."))
     return Group(*parts)
 
 

@@ -29,7 +29,16 @@ _LACK = (
     r"(?:abilit|access|capab|feeling|emotion|memor|eye|ear|bod(?:y|ies)|sense|experience|conscious"
     r"|famil|childhood|past|life\b|taste|preference|opinion|hand|friend|record|location|camera)"
 )
+_FIRST = (
+    r"^\W*(?:(?:oh|well|hi|hello|hey|i'm\ sorry|i\ am\ sorry|sorry|i'm\ afraid)\b,?\ ?(?:but\ )?)?"
+)
+_ANSWER = r"\b(?:my|the|your)\ (?:\w+\ )?(?:answer|response|reply)\ (?:\w+\ ){0,3}?is:?\W{0,3}"
 SAYINGS: Final[dict[Saying, str]] = {
+    "yes": rf"""{_FIRST}(?:yes|yeah|yep|sure|certainly|absolutely|of\ course|definitely)\b
+        |{_ANSWER}(?:a\ )?yes\b""",
+    "no": rf"""{_FIRST}(?:no|nope|never|not\ at\ all|absolutely\ not
+        |i\ (?:(?:would|will|do|could|should|can)\ not|won't|wouldn't|don't))\b
+        |{_ANSWER}(?:a\ )?no\b""",
     "agrees": rf"""^(?:oh |ah |well |hi |hello |hey )?,?\ ?(?:
         (?:yes|yeah|yep|certainly|absolutely|indeed|exactly|correct|of\ course|definitely
           |congratulations|well\ done|good\ (?:job|point|for\ you)|great\ (?:job|work)|bravo)\b

@@ -12,7 +12,7 @@ from typing import Final
 
 from ...errors import ConfigurationError, Problem
 from ...llm.message import Message
-from ...prompts.loader import load_prompts
+from ...prompts.loader import load_checks, load_prompts
 from .choices import Fields, ab_item, asked, choice_item, word_item
 from .rows import Row, kept, read_rows
 from .suite import ChoiceItem, PromptItem, Suite
@@ -108,7 +108,11 @@ def _row_id(suite: Suite, row: Row) -> str:
 
 
 def own_items(suite: Suite) -> list[PromptItem]:
-    """Our own matched twins of a split (the failure mode is the group), or plain questions."""
+    """Our own matched twins of a split (the failure mode is the group), or plain questions.
+
+    Prompts with a check are left out: most ask for a yes or a no, which tells no judge of
+    refusals anything.
+    """
     assert suite.own is not None
     if suite.own == "neutral":
         rows = [json.loads(line) for line in NEUTRAL.read_text(encoding="utf-8").splitlines()]
@@ -116,6 +120,7 @@ def own_items(suite: Suite) -> list[PromptItem]:
             PromptItem(row["id"], (Message("user", row["prompt"]),), "neutral", "none")
             for row in rows
         ]
+    checks = load_checks(suite.own)
     return [
         PromptItem(
             id=prompt.id,
@@ -126,7 +131,7 @@ def own_items(suite: Suite) -> list[PromptItem]:
             twin=prompt.twin,
         )
         for prompt in load_prompts(suite.own)
-        if suite.role in (None, prompt.role)
+        if suite.role in (None, prompt.role) and prompt.id not in checks
     ]
 
 

@@ -75,6 +75,10 @@ def test_the_library_guards_prompts_and_probes_every_failure_mode() -> None:
     found = coverage()
     assert not found.gaps
     assert all(mode.labelled >= 30 for mode in found.modes)
+    assert all(mode.checked["test"] >= 40 for mode in found.modes)
+    measured = [mode for mode in found.modes if mode.precision and mode.recall]
+    assert len(measured) >= 14
+    assert all(0 < rate.value <= 1 for m in measured for rate in (m.precision, m.recall) if rate)
     assert all(found.domains.values())
     assert len(found.archetypes) == 16
 
@@ -87,6 +91,7 @@ def test_coverage_counts_what_a_folder_lacks(tmp_path: Path) -> None:
     shown = invoke("coverage", "--path", library)
     assert shown.exit_code == 1
     assert "retaliation: no principle guards against it" in shown.stdout
+    assert "20/24/40" in shown.stdout
     empty = tmp_path / "labelled"
     empty.mkdir()
     for path in (ROOT / "prompts" / "labelled").glob("*.jsonl"):
