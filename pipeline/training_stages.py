@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,13 +97,14 @@ class UnitStage(Stage):
             _refuse_to_go_on(resolved, before, read_record(run / before.folder))
         carries = (float(str(read_record(run / u.folder).get("carry", 1.0))) for u in earlier)
         training = resolved.training(unit.layer, math.prod(carries))
-        try:
-            result = _train(context, unit, training)
-        except (RunDirectoryError, ReferenceMismatchError) as error:
-            if not is_outdated(resolved, error):
-                raise
-            set_aside(run / unit.folder, context.progress)
-            result = _train(context, unit, training)
+        with context.progress.saying(_loss_of(run / unit.folder / "metrics.jsonl")):
+            try:
+                result = _train(context, unit, training)
+            except (RunDirectoryError, ReferenceMismatchError) as error:
+                if not is_outdated(resolved, error):
+                    raise
+                set_aside(run / unit.folder, context.progress)
+                result = _train(context, unit, training)
         return_memory()
         said = f"{result.steps} steps in {result.seconds:.0f} s, {result.layout}"
         if resolved.is_plain:
@@ -186,6 +188,19 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
         origin=origin,
         watch=watch,
     )
+
+
+def _loss_of(metrics: Path) -> Callable[[float, float | None], str]:
+    """Says the last loss that a training has written down."""
+
+    def said(done: float, total: float | None) -> str:
+        try:
+            last = metrics.read_bytes()[-400:].splitlines()[-1]
+            return f"loss {float(json.loads(last)['loss']):.3f}"
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""  # no step is done, or its line is being written
+
+    return said
 
 
 def _plan(context: Context, unit: Unit, earlier: Sequence[Unit]) -> WatchPlan | None:

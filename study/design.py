@@ -16,7 +16,7 @@ from ..files.validation import validation_problems
 from ..files.yaml_document import Location, YamlDocument
 from ..files.yaml_file import load_yaml
 from ..pipeline.config import RunConfig, load_config
-from ..pipeline.names import name_problems
+from ..pipeline.preflight import name_problems
 from .arms.arm import Arm, apply_overrides
 from .arms.arm_checks import arm_problems
 from .arms.arm_list import arms_of

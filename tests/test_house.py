@@ -185,7 +185,7 @@ RAW = re.compile(
 )
 KNOW_THE_CONFIG = {
     *("__init__.py", "pipeline/config.py", "pipeline/resolved.py", "pipeline/run.py"),
-    *("pipeline/names.py", "study/design.py", "study/arms/arm_checks.py"),
+    *("pipeline/preflight.py", "study/design.py", "study/arms/arm_checks.py"),
     "study/arms/controls.py",
     *(
         "study/planning/costs.py",
@@ -203,7 +203,7 @@ def test_settings_are_read_where_they_are_resolved() -> None:
         name, lines = str(file.relative_to(ROOT)), file.read_text(encoding="utf-8").splitlines()
         if any(re.search(r"\bRunConfig\b", line) for line in lines):
             named.add(name)
-        if name not in ("pipeline/config.py", "pipeline/names.py", "pipeline/resolved.py"):
+        if name not in ("pipeline/config.py", "pipeline/preflight.py", "pipeline/resolved.py"):
             raw += [f"{name}:{n}: {x.strip()}" for n, x in enumerate(lines, 1) if RAW.search(x)]
     assert raw == [], "ask `Resolved`: a condition, a layer or a role may say otherwise"
     assert named == KNOW_THE_CONFIG

@@ -86,6 +86,7 @@ def test_each_model_is_priced_by_its_own_row(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")  # nothing is sent
 
 
 def dry_run(tmp_path: Path, config: RunConfig) -> str:
