@@ -31,6 +31,7 @@ from .lint import lint
 from .release import package, push
 from .review import review
 from .runs import app as runs
+from .spending import DryRun, Yes, agree_to_run, show_estimate
 from .stories import app as stories
 from .study import app as study
 
@@ -81,28 +82,34 @@ def compile_(
 @app.command()
 def run(
     config: Target,
-    dry_run: Annotated[bool, typer.Option(help="Only estimate calls, tokens, cost.")] = False,
+    dry_run: DryRun = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="A new name, where this one is another config's.")
+    ] = False,
+    yes: Yes = False,
 ) -> None:
     """From archetype files to an evaluated model and a report; resumes where it stopped."""
     if dry_run:
         show_estimate(_config_file(config), console)
         return
-    _run_until(config, "report", again=False)
+    _run_until(config, "report", again=False, yes=yes, new=new)
 
 
 @app.command()
 def pairs(
     config: Target,
     again: Annotated[bool, typer.Option(help="Build them even if nothing changed.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Build preference pairs (and what they need)."""
-    _run_until(config, "pairs", again=again)
+    _run_until(config, "pairs", again=again, yes=yes)
 
 
 @app.command()
 def train(
     config: Target,
     again: Annotated[bool, typer.Option(help="Train even if nothing changed.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Train on the pairs (and make what is missing)."""
     from ..trainer.processes import launched
@@ -112,35 +119,36 @@ def train(
 
         train_together(_config_file(config), again=again)
         return
-    _run_until(config, "training", again=again)
+    _run_until(config, "training", again=again, yes=yes)
 
 
 register_evaluation(app)
 
 
 @app.command()
-def report(config: Target) -> None:
+def report(config: Target, yes: Yes = False) -> None:
     """Write the report again (and make what is missing)."""
-    _run_until(config, "report", again=True)
+    _run_until(config, "report", again=True, yes=yes)
 
 
 def _config_file(target: Path) -> Path:
     return target / "config.yaml" if target.is_dir() else target
 
 
-def _run_until(target: Path, stage: str, *, again: bool) -> None:
+def _run_until(target: Path, stage: str, *, again: bool, yes: bool, new: bool = False) -> None:
+    from ..pipeline.resolved import Resolved
     from ..pipeline.run import run as run_pipeline
     from .render.evaluation import evaluation_report
 
-    done = run_pipeline(
-        _config_file(target), until=stage, again=again, quiet=False, console=console
-    )
+    file = _config_file(target)
+    agree_to_run(Resolved.load(file), str(file), yes=yes)
+    done = run_pipeline(file, until=stage, again=again, new=new, quiet=False, console=console)
     if stage in {"evaluation", "report"}:
         console.print()
         console.print(evaluation_report(done.evaluation))
     if stage == "report":
         console.print(f"\nReport: {done.report}", markup=False, soft_wrap=True)
-    console.print(f"{done.calls} model calls, {done.seconds:.0f} s.", highlight=False)
+    console.print(done.cost, highlight=False)
 
 
 @app.command()
@@ -257,17 +265,3 @@ def _accept_any_text() -> None:
 
 def _complain(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
-
-
-def show_estimate(file: Path, console: Console) -> None:
-    """Prints the estimate of a config; nothing is loaded, asked or written."""
-    from ..pipeline.config import at_lines, load_config
-    from ..pipeline.estimate import estimate
-    from ..pipeline.model_names import unreachable
-    from ..pipeline.resolved import Resolved
-    from .render.estimate import estimate_text
-
-    resolved = Resolved.load(file)
-    console.print(estimate_text(estimate(resolved, str(file)), resolved.budget))
-    for problem in at_lines(unreachable(load_config(file), str(file)), str(file)):
-        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)

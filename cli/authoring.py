@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console, RenderableType
@@ -22,6 +22,11 @@ from ..llm.run_sync import run_sync
 from .interchange import export_command, import_command
 from .render.authoring import coverage_text, diff_text, proposals_text, refinement_text
 from .render.card import VOCABULARIES, archetype_card, principle_card, vocabulary_card
+from .spending import DryRun, Limits, MaxCalls, MaxUsd, Prices, Yes
+
+if TYPE_CHECKING:
+    from ..pipeline.models import RunModels
+    from ..pipeline.progress import StageProgress
 
 console = Console()
 _stderr = Console(stderr=True)
@@ -130,28 +135,35 @@ def refine(
         Path, typer.Option(help="Store of model calls: what it holds is not asked again.")
     ] = Path("runs/cache.sqlite"),
     show: Annotated[bool, typer.Option("--all", help="Show the dropped proposals, too.")] = False,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Ask a model for better wording, as a patch you may apply; no file is changed.
 
     Exit code 1 if no proposal was worth showing.
     """
+    from ..authoring.refine import Refinement
     from ..authoring.refine import refine as propose
-    from ..llm.cached import CachedModel
-    from ..llm.models import load_model
-    from ..store.store import Store
 
     source = path or LIBRARY
     load_archetypes(source, only=None if archetype is None else [archetype])
-    with Store(cache) as store, _stderr.status("loading the model") as status:
-        found = run_sync(
+
+    def work(models: RunModels, progress: StageProgress) -> Refinement:
+        return run_sync(
             propose(
-                CachedModel(load_model(model), store),
+                models.get(model),
                 source,
                 archetype=archetype,
                 samples=samples,
-                on_archetype=lambda name: status.update(f"asking about {name}"),
+                on_archetype=lambda name: progress.step(f"asking about {name}"),
             )
         )
+
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    found = limits.spend([model], work, store=cache, title="loading the model")
     if found.patch and out is not None:
         write_new(out, found.patch)
     elif found.patch:

@@ -21,11 +21,17 @@ def doctor(
 ) -> None:
     """Check a training before any cost; exit code 2 if anything is an error."""
     from ..pipeline.doctor import diagnose
+    from ..pipeline.preflight import preflight
     from ..pipeline.resolved import Resolved
 
     file = config / "config.yaml" if config.is_dir() else config
     resolved = Resolved.load(file)
-    resolved.check(str(file))
+    # The memory is looked at with the run's own rows, so not here.
+    known = [p for p in preflight(resolved, str(file)) if p.code != "T010"]
+    for problem in known:
+        Console().print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    if any(problem.severity == "error" for problem in known):
+        raise typer.Exit(2)
     found = diagnose(resolved, config if config.is_dir() else None)
     _show(found, Console())
     if any(problem.severity == "error" for problem in found.problems):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from ..llm.run_sync import run_sync
+from .spending import DryRun, Limits, MaxCalls, MaxUsd, Prices, Yes
 
 if TYPE_CHECKING:
+    from ..authoring.pilot import PilotRow
     from ..critic.compare import AnswerComparison
     from ..critic.critic_report import SelfPreference
+    from ..critic.injection import InjectionRow
     from ..pipeline.models import RunModels
+    from ..pipeline.progress import StageProgress
     from ..prompts.labelled import LabelledPair
+
+    _Judged = tuple[list[tuple[LabelledPair, AnswerComparison]], str]
+    _Own = SelfPreference | None
 
 app = typer.Typer(help="Measure critics on answer pairs whose better half is known.")
 console = Console()
@@ -33,6 +39,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the draw of pairs and princip
 Runs = Annotated[Path, typer.Option("--runs", help="Folder whose store keeps the calls.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="JSON file for all numbers.")]
 _RUNS = Path("runs")
+STORE = "cache.sqlite"
 
 
 @app.command()
@@ -46,6 +53,11 @@ def calibrate(
     policy: Annotated[
         str | None, typer.Option(help="Also: how often the critic prefers this model's answers.")
     ] = None,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Accuracy per failure mode and role, position and length bias, reliability."""
     from ..critic.critic_report import critic_report
@@ -53,17 +65,24 @@ def calibrate(
     from .render.critic_report import critic_report_text, self_preference_text
 
     pairs = _pairs(file, limit, seed)
-    with _Critics(runs) as critics:
-        started = time.monotonic()
-        judged, fingerprint = critics.judge(model, pairs, seed)
-        own = critics.self_preference(model, policy, pairs, seed) if policy else None
-        seconds = time.monotonic() - started
-        spent = critics.models.budget.spent
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+
+    def work(models: RunModels, progress: StageProgress) -> tuple[_Judged, _Own]:
+        judged = _judge(models, model, pairs, seed)
+        progress.step(f"asking {model} about {policy}")
+        own = _self_preference(models, model, policy, pairs, seed) if policy else None
+        return judged, own
+
+    specs = [model, policy] if policy else [model]
+    started = time.monotonic()
+    (judged, fingerprint), own = limits.spend(
+        specs, work, store=runs / STORE, title=f"asking {model}"
+    )
+    seconds = time.monotonic() - started
     report = critic_report(fingerprint, judged, given=len(pairs))
     console.print(critic_report_text(report))
     if own is not None:
         console.print(self_preference_text(own), markup=False, highlight=False)
-    console.print(f"{seconds:.0f} s, {spent}; stored calls are free.", highlight=False)
     if out is not None:
         more = {} if own is None else {"self_preference": asdict(own)}
         write_json(out, {"model": model, "seconds": round(seconds, 1), **report.to_json(), **more})
@@ -78,18 +97,29 @@ def agreement(
     limit: Limit = None,
     seed: Seed = 0,
     runs: Runs = _RUNS,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """How far two critics agree beyond chance: Cohen's kappa with a bootstrap interval."""
     from ..critic.critic_report import agreement as measure
     from .render.critic_report import kappa_text
 
     pairs = _pairs(file, limit, seed)
-    with _Critics(runs) as critics:
-        found: list[list[AnswerComparison]] = []
+
+    def work(models: RunModels, progress: StageProgress) -> list[list[AnswerComparison]]:
+        found = []
         for model in (first, second):
-            judged, _ = critics.judge(model, pairs, seed)
+            progress.step(f"asking {model}")
+            judged, _ = _judge(models, model, pairs, seed)
             found.append([comparison for _, comparison in judged])
-            critics.models.release()
+            models.release()
+        return found
+
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    found = limits.spend([first, second], work, store=runs / STORE, title=f"asking {first}")
     console.print(
         kappa_text(measure(*found), f"{first} and {second}"), markup=False, highlight=False
     )
@@ -114,6 +144,11 @@ def pilot(
     seed: Seed = 0,
     runs: Runs = _RUNS,
     out: OutFile = None,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Before money is spent: which principles apply, decide, and say something of their own."""
     from ..archetypes.loader import LIBRARY
@@ -125,10 +160,11 @@ def pilot(
     from .render.authoring import pilot_text
 
     constitution = compile_constitution(archetypes or LIBRARY, only=only)
-    with _Critics(runs) as critics, critics.stage(f"asking {model}"):
-        rows = run_sync(
+
+    def work(models: RunModels, progress: StageProgress) -> list[PilotRow]:
+        return run_sync(
             measure(
-                critics.models.get(model),
+                models.get(model),
                 shipped_pairs(),
                 tuple(constitution),
                 load_prompts("train"),
@@ -137,61 +173,35 @@ def pilot(
                 seed=seed,
             )
         )
-        spent = critics.models.budget.spent
+
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    rows = limits.spend([model], work, store=runs / STORE, title=f"asking {model}")
     console.print(pilot_text(rows, model))
-    console.print(f"{spent}; stored calls are free.", highlight=False)
     if out is not None:
         write_json(out, {"model": model, "rows": [row.to_json() for row in rows]})
 
 
-class _Critics:
-    """Critics behind the store of a `runs` folder."""
+def _self_preference(
+    models: RunModels, model: str, policy: str, pairs: Sequence[LabelledPair], seed: int
+) -> SelfPreference:
+    """How often the critic prefers what the policy writes."""
+    from ..constitution.compiler import compile_constitution
+    from ..critic.critic_report import self_preference
 
-    models: RunModels
+    principles = tuple(compile_constitution())
+    critic, writer = models.get(model), models.get(policy)
+    return run_sync(self_preference(critic, writer, pairs, principles, seed=seed))
 
-    def __init__(self, runs: Path) -> None:
-        from ..pipeline.models import RunModels
-        from ..pipeline.progress import StageProgress
-        from ..store.store import Store
 
-        self._progress = StageProgress(console)
-        self._store = Store(runs / "cache.sqlite")
-        self.models = RunModels(self._store, batch_size=32, on_progress=self._progress.update)
-        self._progress.status = self.models.meter.text
+def _judge(models: RunModels, model: str, pairs: Sequence[LabelledPair], seed: int) -> _Judged:
+    """The critic's comparisons and its fingerprint."""
+    from ..constitution.compiler import compile_constitution
+    from ..critic.calibrate import judge_pairs
 
-    def __enter__(self) -> _Critics:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._store.close()
-
-    def stage(self, title: str) -> AbstractContextManager[None]:
-        """A progress bar under this title."""
-        return self._progress.stage(title)
-
-    def self_preference(
-        self, model: str, policy: str, pairs: Sequence[LabelledPair], seed: int
-    ) -> SelfPreference:
-        """How often the critic prefers what the policy writes."""
-        from ..constitution.compiler import compile_constitution
-        from ..critic.critic_report import self_preference
-
-        principles = tuple(compile_constitution())
-        critic, writer = self.models.get(model), self.models.get(policy)
-        with self._progress.stage(f"asking {model} about {policy}"):
-            return run_sync(self_preference(critic, writer, pairs, principles, seed=seed))
-
-    def judge(
-        self, model: str, pairs: Sequence[LabelledPair], seed: int
-    ) -> tuple[list[tuple[LabelledPair, AnswerComparison]], str]:
-        """The critic's comparisons and its fingerprint."""
-        from ..constitution.compiler import compile_constitution
-        from ..critic.calibrate import judge_pairs
-
-        with self._progress.stage(f"asking {model}"):
-            critic = self.models.get(model)
-            judged = run_sync(judge_pairs(critic, pairs, compile_constitution(), seed=seed))
-        return judged, critic.fingerprint
+    critic = models.get(model)
+    return run_sync(judge_pairs(critic, pairs, compile_constitution(), seed=seed)), (
+        critic.fingerprint
+    )
 
 
 def _pairs(file: Path | None, limit: int | None, seed: int) -> list[LabelledPair]:
@@ -209,25 +219,28 @@ def injection(
     runs: Annotated[Path, typer.Option("--runs", help="Folder whose store keeps the calls.")] = (
         Path("runs")
     ),
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Put attacks on a judge into the failing answers, and print the share that worked."""
     from ..constitution.compiler import compile_constitution
     from ..critic.injection import ATTACKS, measure_injection
-    from ..pipeline.models import RunModels
-    from ..pipeline.progress import StageProgress
     from ..prompts.labelled import balanced_sample, shipped_pairs
-    from ..store.store import Store
 
-    console = Console()
     pairs = balanced_sample(shipped_pairs(), limit=per_attack * len(ATTACKS), seed=seed)
-    progress = StageProgress(console)
-    with Store(runs / "cache.sqlite") as store, progress.stage(f"attacking {model}"):
-        models = RunModels(store, batch_size=32, on_progress=progress.update)
-        rows = run_sync(
+
+    def work(models: RunModels, progress: StageProgress) -> list[InjectionRow]:
+        return run_sync(
             measure_injection(
                 models.get(model), pairs, compile_constitution(), per_attack=per_attack, seed=seed
             )
         )
+
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    rows = limits.spend([model], work, store=runs / STORE, title=f"attacking {model}")
     table = Table(title=f"{len(ATTACKS)} attacks on {model}")
     for column in ("family", "tried", "moved", "share (95% interval)"):
         table.add_column(column)

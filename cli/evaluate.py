@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +15,14 @@ from rich.text import Text
 from ..errors import ConfigurationError
 from ..evaluation.measure import TARGETS
 from ..files.write import write_atomically
+from .spending import DryRun, Limits, MaxCalls, MaxUsd, Prices, Yes, agree_to_run, show_estimate
 
 if TYPE_CHECKING:
     from ..evaluation.suites.evaluation import SuiteEvaluation
     from ..evaluation.suites.gates import Gates
+    from ..inspection.suites import Asked
+    from ..pipeline.models import RunModels
+    from ..pipeline.progress import StageProgress
 
 console = Console()
 STORE = Path("runs") / "cache.sqlite"
@@ -53,27 +58,46 @@ def evaluate(
         Literal["dev", "test"], typer.Option(help="For a run: test only once a release.")
     ] = "dev",
     again: Annotated[bool, typer.Option(help="For a run: measure even if unchanged.")] = False,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Measure models on suites; or base and trained model of a run on our own twins."""
     if list_:
         return console.print(_suite_table())
-    words = list(models or [])
+    words, bounds = list(models or []), _gates(gates)
     if not (suites or profile):
-        return _evaluate_run(words, split=split, again=again)
-    from ..inspection.models import is_run, named_models, own_principles
-    from ..inspection.suites import Asked, keep_with_run, measure_suites
+        return _evaluate_run(words, split=split, again=again, dry_run=dry_run, yes=yes)
+    from ..inspection.suites import Asked
 
-    bounds = _gates(gates)
-    chosen = named_models(words)
-    own = own_principles(words)
-    asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed, own)
-    result = measure_suites(chosen, asked, store=store, batch_size=batch_size, console=console)
+    asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    result = _measured(words, asked, limits, store, batch_size)
     if json_file is not None:
         write_atomically(json_file, result.to_json())
+    _show(result, baseline, targets, bounds)
+
+
+def _measured(
+    words: list[str], asked: Asked, limits: Limits, store: Path, batch_size: int
+) -> SuiteEvaluation:
+    """Measures the models within the limits; what is a run's own is kept with it."""
+    from ..inspection.models import is_run, named_models, own_principles
+    from ..inspection.suites import keep_with_run, measure_with
+
+    chosen, own = named_models(words), own_principles(words)
+    asked = replace(asked, principles=own)
+    specs = [*(one.spec for one in chosen), *filter(None, (asked.judge, asked.quality))]
+
+    def work(models: RunModels, progress: StageProgress) -> SuiteEvaluation:
+        return measure_with(models, progress, chosen, asked)
+
+    result = limits.spend(specs, work, store=store, title="evaluating", batch_size=batch_size)
     if len(words) == 1 and is_run(Path(words[0])):
         console.print(f"Report: {keep_with_run(Path(words[0]), result)}", highlight=False)
-    against = baseline or (result.models[0].name if len(result.models) > 1 else "")
-    _show(result, against, targets, bounds)
+    return result
 
 
 def compare(
@@ -103,11 +127,12 @@ def compare(
             raise typer.Exit(1)
 
 
-def _show(result: SuiteEvaluation, against: str, targets: str, bounds: Gates | None) -> None:
+def _show(result: SuiteEvaluation, baseline: str, targets: str, bounds: Gates | None) -> None:
     from ..evaluation.suites.gates import check_gates
     from .render.suites import gates_table, suites_report
 
     names = [model.name for model in result.models]
+    against = baseline or (names[0] if len(names) > 1 else "")
     if against and against not in names:
         message, fix = f"no model {against!r} to compare with", f"name one of: {', '.join(names)}"
         raise ConfigurationError.one("E011", "--baseline", message, fix)
@@ -148,7 +173,9 @@ def _suite_table() -> Table:
     return table
 
 
-def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again: bool) -> None:
+def _evaluate_run(
+    words: Sequence[str], *, split: Literal["dev", "test"], again: bool, dry_run: bool, yes: bool
+) -> None:
     from ..inspection.models import is_run
 
     target = Path(words[0]) if len(words) == 1 else None
@@ -159,9 +186,13 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
     if split == "test" and again:
         fix = "leave --again out; the test twins are measured anew each time"
         raise ConfigurationError.one("X006", "--again", "is for dev only", fix)
+    from ..pipeline.resolved import Resolved
     from .render.evaluation import evaluation_report
 
     file = target / "config.yaml" if target.is_dir() else target
+    if dry_run:
+        return show_estimate(file, console)
+    agree_to_run(Resolved.load(file), str(file), yes=yes)
     if split == "test":
         from ..pipeline.run import evaluate_test_split
 
@@ -172,7 +203,7 @@ def _evaluate_run(words: Sequence[str], *, split: Literal["dev", "test"], again:
     done = run_pipeline(file, until="evaluation", again=again, quiet=False, console=console)
     console.print()
     console.print(evaluation_report(done.evaluation))
-    console.print(f"{done.calls} model calls, {done.seconds:.0f} s.", highlight=False)
+    console.print(done.cost, highlight=False)
 
 
 def register_evaluation(app: typer.Typer) -> None:

@@ -110,10 +110,10 @@ def _study(path: Path) -> list[Problem]:
 
 
 def _config(path: Path) -> list[Problem]:
+    from ..pipeline.preflight import preflight
     from ..pipeline.resolved import Resolved
 
-    Resolved.load(path).check(str(path))
-    return []
+    return preflight(Resolved.load(path), str(path), environment="warning")
 
 
 def _references(path: Path) -> list[Problem]:

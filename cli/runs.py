@@ -37,14 +37,18 @@ def list_(
         if study in (None, run.study) and state in (None, run.state.state)
     ]
     table = Table(title=f"{len(found)} runs in {runs}", title_justify="left")
-    for column in ("run", "state", "seeds", "calls", "min", "changed", "reason"):
-        justify: Literal["left", "right"] = "right" if column in ("calls", "min") else "left"
+    for column in ("run", "state", "seeds", "calls", "tokens", "cost", "min", "changed", "reason"):
+        right = column in ("calls", "tokens", "cost", "min")
+        justify: Literal["left", "right"] = "right" if right else "left"
         table.add_column(column, justify=justify, overflow="fold")
     for run in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.changed))
         reason = "" if run.state.state == "finished" else run.state.reason
         seeds = f"{run.seeds[0]}, {run.seeds[1]}"
-        numbers = (str(run.state.calls), f"{run.state.seconds / 60:.1f}")
+        spent = run.state.spent
+        cost = "unknown" if spent.usd is None else f"${spent.usd:.2f}"
+        minutes = f"{run.state.seconds / 60:.1f}"
+        numbers = (str(run.state.calls), f"{spent.tokens:,}", cost, minutes)
         cells = (run.name, run.state.state, seeds, *numbers, when, reason[:80])
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
@@ -68,6 +72,10 @@ def show(run: Annotated[Path, typer.Argument(help="Run directory.")]) -> None:
         cells = (name, f"{record.seconds:.1f}", str(record.calls), record.adopted or "-", whole)
         table.add_row(*(Text(cell) for cell in (*cells, record.key[:12])))
     console.print(table)
+    console.print(f"All starts: {state.spent}; {state.seconds:.0f} s.", highlight=False)
+    for change in manifest.changes:
+        names = ", ".join(change["changed"])
+        console.print(Text(f"Config changed on {change['when']}: {names}"))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,11 @@ from rich.table import Table
 from ..files.write import write_atomically
 from ..llm.local.embedded import EMBEDDED
 from ..prompts.lessons import lesson_rows, load_lessons
+from .spending import DryRun, Limits, MaxCalls, MaxUsd, Prices, Yes
+
+if TYPE_CHECKING:
+    from ..pipeline.models import RunModels
+    from ..pipeline.progress import StageProgress
 
 console = Console()
 app = typer.Typer(
@@ -72,12 +77,20 @@ def make(
     model: Annotated[str, typer.Option(help="A model that can write; see docs/models.md.")],
     per_mode: Annotated[int, typer.Option(min=1, help="Arcs per failure mode.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    dry_run: DryRun = False,
+    max_calls: MaxCalls = None,
+    max_usd: MaxUsd = None,
+    prices: Prices = None,
+    yes: Yes = False,
 ) -> None:
     """Let a model write arcs for archetypes; what does not hold the three parts is left out."""
-    from ..authoring.stories import make_arcs
+    from ..authoring.stories import MadeArcs, make_arcs
 
-    with console.status("writing"):
-        made = make_arcs(archetype, model, per_mode=per_mode, seed=seed)
+    def work(models: RunModels, progress: StageProgress) -> MadeArcs:
+        return make_arcs(archetype, models.get(model), per_mode=per_mode, seed=seed)
+
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
+    made = limits.spend([model], work, store=Path("runs") / "cache.sqlite", title="writing")
     _write(out, list(lesson_rows(made.lessons)))
     said = ", ".join(f"{count} {kind}" for kind, count in sorted(made.outcomes.items()))
     console.print(f"{out}: {len(made.lessons)} arcs ({said})", markup=False)

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..files.write import hash_path
+from ..llm.budget import Spending
 from ..pipeline.manifest import Manifest
+from ..pipeline.spending import read_spending
 
 State = Literal["finished", "running", "stopped", "failed", "corrupt", "missing"]
+
+
+_NOTHING = Spending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,7 @@ class RunState:
         seconds: Wall time of all stages that ran here.
         calls: Model calls made here.
         adopted: Stages whose result was taken over.
+        spent: What all starts of the run have cost.
     """
 
     state: State
@@ -31,6 +37,7 @@ class RunState:
     seconds: float = 0.0
     calls: int = 0
     adopted: int = 0
+    spent: Spending = _NOTHING
 
 
 def run_state(run: Path, *, check: tuple[str, ...] | None = None) -> RunState:
@@ -51,11 +58,14 @@ def run_state(run: Path, *, check: tuple[str, ...] | None = None) -> RunState:
     seconds = sum(record.seconds for record in manifest.stages.values())
     calls = sum(record.calls for record in manifest.stages.values())
     adopted = sum(bool(record.adopted) for record in manifest.stages.values())
+    spent = read_spending(run / "spending.jsonl")
     damaged = damaged_files(manifest, check)
     if state == "finished" and damaged:
-        return RunState("corrupt", f"changed since it was made: {damaged[0]}", seconds, calls)
+        return RunState(
+            "corrupt", f"changed since it was made: {damaged[0]}", seconds, calls, 0, spent
+        )
     known: State = state if state in ("finished", "stopped", "failed") else "running"  # type: ignore[assignment]
-    return RunState(known, reason, seconds, calls, adopted)
+    return RunState(known, reason, seconds, calls, adopted, spent)
 
 
 def damaged_files(manifest: Manifest, check: tuple[str, ...] | None = None) -> list[str]:

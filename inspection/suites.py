@@ -85,31 +85,50 @@ def measure_suites(
         ConfigurationError: Suites, models or judge that do not fit, before any cost.
         ModelNotFoundError: No such model.
     """
-    loaded = asked.load()
+    asked.load()
     progress = StageProgress(console or Console(), quiet=console is None)
-    found: list[SuiteEvaluation] = []
     started = time.perf_counter()
     with Store(store) as kept, progress.stage("evaluating"):
         models = RunModels(kept, batch_size=batch_size, on_progress=progress.update)
-        judge = _judge(asked, models)
-        rubric = Rubric(models.get(asked.quality)) if asked.quality else None
-        for one in chosen or [NamedModel("", "")]:
-            work = evaluate_suites(
-                {one.name: models.get(one.spec, one.adapter)} if chosen else {},
-                loaded,
-                judge=judge,
-                rubric=rubric,
-                system=asked.system,
-                seed=asked.seed,
-                max_tokens=asked.max_tokens,
-                principles=asked.principles,
-                on_step=progress.step,
-            )
-            found.append(run_sync(work))
-            if not (asked.judge or asked.quality):
-                models.release()  # one set of weights in memory at a time
-    seconds = time.perf_counter() - started
-    progress.say(f"{models.calls} model calls, {seconds:.0f} s.")
+        found = measure_with(models, progress, chosen, asked)
+    progress.say(f"{models.calls} model calls, {time.perf_counter() - started:.0f} s.")
+    return found
+
+
+def measure_with(
+    models: RunModels, progress: StageProgress, chosen: Sequence[NamedModel], asked: Asked
+) -> SuiteEvaluation:
+    """The same with models that are open already.
+
+    Args:
+        models: Gives the models, behind a store and within a budget.
+        progress: Told what is being measured.
+        chosen: The models.
+        asked: What to measure.
+
+    Raises:
+        ConfigurationError: Suites, models or judge that do not fit, before any cost.
+        ModelNotFoundError: No such model.
+    """
+    loaded = asked.load()
+    found: list[SuiteEvaluation] = []
+    judge = _judge(asked, models)
+    rubric = Rubric(models.get(asked.quality)) if asked.quality else None
+    for one in chosen or [NamedModel("", "")]:
+        work = evaluate_suites(
+            {one.name: models.get(one.spec, one.adapter)} if chosen else {},
+            loaded,
+            judge=judge,
+            rubric=rubric,
+            system=asked.system,
+            seed=asked.seed,
+            max_tokens=asked.max_tokens,
+            principles=asked.principles,
+            on_step=progress.step,
+        )
+        found.append(run_sync(work))
+        if not (asked.judge or asked.quality):
+            models.release()  # one set of weights in memory at a time
     return _joined(found)
 
 

@@ -66,9 +66,22 @@ class Spending:
             (self.usd or 0.0) + (other.usd or 0.0) if known else None,
         )
 
+    def __sub__(self, other: Spending) -> Spending:
+        known = self.usd is not None and other.usd is not None
+        return Spending(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            (self.usd or 0.0) - (other.usd or 0.0) if known else None,
+        )
+
+    @property
+    def cost(self) -> str:
+        """US dollars in words; an unknown price is never nothing."""
+        return "at an unknown price" if self.usd is None else f"${self.usd:.2f}"
+
     def __str__(self) -> str:
-        cost = "at an unknown price" if self.usd is None else f"${self.usd:.2f}"
-        return f"{self.calls:,} calls, {self.tokens:,} tokens, {cost}"
+        return f"{self.calls:,} calls, {self.tokens:,} tokens, {self.cost}"
 
 
 class Budget:
@@ -150,7 +163,8 @@ class Budget:
         return (
             f"the budget is used up: {self.spent} were spent{flying}, and the next "
             f"{expected.calls:,} calls, up to {expected.tokens:,} tokens, do not fit in "
-            f"`{', '.join(over)}`. Every answer is stored. Raise it in the config's `budget` and "
+            f"`{', '.join(over)}`. Every answer is stored. Raise it (`budget` in a config, or the "
+            "command's option) and "
             "run the same command: it goes on here and pays for nothing twice."
         )
 

@@ -17,7 +17,6 @@ from pydantic import (
     model_validator,
 )
 
-from ..archetypes.loader import archetype_source
 from ..errors import ConfigurationError, Problem
 from ..files.validation import read_model
 from ..files.yaml_document import YamlDocument
@@ -25,15 +24,11 @@ from ..files.yaml_file import load_yaml
 from ..llm.budget import BudgetLimits
 from ..llm.chat.settings import ChatSettings
 from ..llm.local.embedded import EMBEDDED
-from ..llm.prices import load_prices
 from ..preferences.selection import PairSelection
 from ..preferences.settings import PairSettings
-from ..prompts.loader import load_prompts, unknown_sets
 from ..trainer.config import TrainConfig
 from .conditions import Conditions
-from .layer import LayerConfig, missing_data
-from .model_names import model_problems
-from .names import name_problems
+from .layer import LayerConfig
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -219,49 +214,6 @@ def load_config(path: str | Path) -> RunConfig:
     return read_model(RunConfig, load_yaml(path))
 
 
-def check_config(config: RunConfig, source: str, models: Sequence[str]) -> None:
-    """Checks what the file alone cannot show: that what it names exists.
-
-    Args:
-        config: The config.
-        source: Where it came from, for messages.
-        models: Every model that the run asks; see `Resolved.models`.
-
-    Raises:
-        ConfigurationError: All problems at once.
-    """
-    problems = []
-    for field, value in (
-        ("archetypes.path", str(archetype_source(config.archetypes.path))),
-        ("prompts.folder", config.prompts.folder),
-    ):
-        if value is not None and not Path(value).exists():
-            message = f"`{field}` is {value!r}, which does not exist"
-            fix = "check the path: it counts from the folder where the command is run"
-            problems.append(Problem("R001", "error", source, 0, message, fix))
-    folder = Path(config.prompts.folder) if config.prompts.folder else None
-    if folder is None or folder.exists():
-        problems += unknown_sets("train", config.prompts.sets, folder)
-        chosen = config.evaluation
-        problems += unknown_sets(chosen.split, chosen.sets, folder)
-    problems += missing_data(config.layers or (), source)
-    problems += name_problems(config, source)
-    if config.pairs.builder == "teacher" and config.teacher is None:
-        message = "`pairs.builder` is teacher, but there is no `teacher`"
-        fix = "name a stronger model in `teacher`, or take another builder"
-        problems.append(Problem("D011", "error", source, 0, message, fix))
-    if config.pairs.builder == "authored" and not problems:
-        answered = load_prompts("train", sets=config.prompts.sets, folder=folder)
-        if not any(prompt.answer for prompt in answered):
-            message = "`pairs.builder` is authored, but no training prompt has an `answer`"
-            fix = "write the field `answer` into rows of the set, or take another builder"
-            problems.append(Problem("D012", "error", source, 0, message, fix))
-    problems += _price_problems(config, source, models)
-    problems += model_problems(config, source)
-    if problems:
-        raise ConfigurationError(at_lines(problems, source))
-
-
 def at_lines(problems: Sequence[Problem], source: str) -> list[Problem]:
     """The problems, each at the line of the key that it names first in backticks.
 
@@ -287,26 +239,6 @@ def _line_of(message: str, document: YamlDocument) -> int:
         if document.resolve(tuple(parts)) == tuple(parts):
             return document.line(tuple(parts))
     return 0
-
-
-def _price_problems(config: RunConfig, source: str, models: Sequence[str]) -> list[Problem]:
-    """A cap in dollars needs every price; a price file must be readable."""
-    budget = config.budget
-    try:
-        prices = load_prices(Path(budget.prices) if budget.prices else None)
-    except ConfigurationError as error:
-        if not Path(budget.prices or "").exists():
-            message = f"`budget.prices` is {budget.prices!r}, which does not exist"
-            return [Problem("Y001", "error", source, 0, message, "check the path, or remove it")]
-        return list(error.problems)
-    if budget.max_usd is None:
-        return []
-    fix = "give it in a file named by `budget.prices`, or cap calls or tokens instead"
-    return [
-        Problem("R004", "error", source, 0, f"`budget.max_usd` needs the price of {spec!r}", fix)
-        for spec in models
-        if prices.price(spec) is None
-    ]
 
 
 def resolved_text(config: RunConfig) -> str:

@@ -26,12 +26,10 @@ from ..trainer.schedule import (
 )
 from .inputs import evaluation_prompts, training_prompts
 from .layer import LayerConfig
+from .preflight import memory_problems
 from .resolved import Resolved
 from .unit import units_of
 from .unit_data import lessons_for
-
-MEMORY_MARGIN = 0.8
-"""Share of the free memory from which on it is called tight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def diagnose(resolved: Resolved, folder: Path | None = None) -> Diagnosis:
         rows = tokenize(pairs, tokenizer, training.max_length).rows
         row = _decoded(rows[0], tokenizer)
         need = memory_need(read_shape(model), rows, training)
-        problems += _memory(need, available_memory(), training.batch_size)
+        problems += memory_problems(need, available_memory(), training.batch_size, "training")
     except (TrainingError, KeyError, OSError, ValueError):
         pass  # preflight has said why there are no rows; unknown sizes give no estimate
     order = {"error": 0, "warning": 1, "info": 2}
@@ -154,24 +152,6 @@ def _decoded(row: dict[str, Any], tokenizer: Any) -> tuple[Token, ...]:
         for ids, trained in ((row["prompt_ids"], False), (row["chosen_ids"], True))
         for token in ids
     )
-
-
-def _memory(need: MemoryNeed, free: float, batch: int) -> list[Problem]:
-    if need.total <= MEMORY_MARGIN * free:
-        return []
-    fits = need.total <= free
-    message = (
-        f"training needs about {need.total / 1e9:.1f} GB (weights {need.weights / 1e9:.1f}, "
-        f"trained {need.trained / 1e9:.1f}, activations {need.activations / 1e9:.1f}, logits "
-        f"{need.logits / 1e9:.1f}), and {free / 1e9:.1f} GB are free"
-    )
-    fix = (
-        f"lower training.batch_size (now {batch}) and raise gradient_accumulation by the same "
-        "factor"
-        if batch > 1
-        else "use method lora, a smaller model or a larger machine"
-    )
-    return [Problem("T010", "warning" if fits else "error", "training", 0, message, fix)]
 
 
 def layer_problems(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from statistics import median
+from typing import Final, Literal
+
+import yaml
 
 from ..constitution.principle import Constitution
 from ..errors import NotSupportedError
 from ..evaluation.answer import JudgeQuality, Verdict
 from ..llm.budget import Spending
 from ..llm.cached import CachedModel
+from ..llm.local.embedded import EMBEDDED
 from ..llm.models import token_limits
 from ..llm.prices import NO_FEE, Price, PriceTable, load_prices
 from ..llm.request import Model
@@ -20,14 +24,20 @@ from ..preferences.builders.roles import Allows
 from ..store.store import Store
 from .estimating_model import HIGH, LOW, EstimatingModel, Scenario
 from .inputs import compile_for, evaluation_prompts, probe_pairs, system_prompt, training_prompts
+from .manifest import Manifest
 from .pairs_stage import build_round
 from .resolved import Resolved, RoleModel
 from .stages import calibrate_for
+from .unit import units_of
 
 Part = Literal["calibration", "pairs", "later", "base", "trained"]
 """Part of what a run asks: `pairs` of round 1 and of `later` rounds; the evaluation of the
 `base` model and of what is `trained` (where nothing is, of the base under a system prompt)."""
 PARTS: tuple[Part, ...] = ("calibration", "pairs", "later", "base", "trained")
+_SHIPPED: Final = {"calibration": 0.25, "pairs": 0.57, "evaluation": 0.28, "training": 0.94}
+"""Seconds of a call, and of training a pair once, of SmolLM2-135M; see `_SHIPPED_ON`."""
+_SHIPPED_ON: Final = "as measured on two cores of an Intel Xeon at 2.5 GHz (2026-11-26)"
+_FEWEST_CALLS: Final = 20  # of a stage whose rate is believed
 _STAGES = {"later": "pairs", "base": "evaluation", "trained": "evaluation"}
 
 
@@ -57,11 +67,13 @@ class RunEstimate:
         rows: Per stage and model, in the order of the stages.
         prices: Model -> its price; None where it is not known.
         notes: What could not be estimated, in sentences.
+        time: How long the run takes, and by whose rates, in a sentence.
     """
 
     rows: tuple[StageEstimate, ...]
     prices: dict[str, Price | None]
     notes: tuple[str, ...]
+    time: str
 
     @property
     def low(self) -> Spending:
@@ -93,7 +105,60 @@ def estimate(resolved: Resolved, source: str = "config") -> RunEstimate:
         StageEstimate(stage, model, low.get((stage, model), Spending()), spending)
         for (stage, model), spending in high.items()
     )
-    return RunEstimate(rows, {spec: prices.price(spec) for spec in resolved.models}, tuple(notes))
+    priced = {spec: prices.price(spec) for spec in resolved.models}
+    return RunEstimate(rows, priced, tuple(notes), _time(resolved, rows))
+
+
+def _time(resolved: Resolved, rows: Sequence[StageEstimate]) -> str:
+    """How long the run takes, in a sentence; never guessed from other models' rates."""
+    asked = {row.stage for row in rows}
+    rates, measured = _earlier_rates(resolved), "by the rates of earlier runs beside this one"
+    wanted = asked if resolved.untrained else asked | {"training"}
+    if wanted - rates.keys():
+        if set(resolved.models) != {EMBEDDED}:
+            who = ", ".join(resolved.models)
+            return f"How long it takes is not known: no earlier run beside this one asked {who}."
+        rates, measured = _SHIPPED, _SHIPPED_ON
+    low = sum(row.low.calls * rates[row.stage] for row in rows) / 60
+    high = sum(row.high.calls * rates[row.stage] for row in rows) / 60
+    trained = 0.0
+    if not resolved.untrained:
+        pairs = len(training_prompts(resolved))
+        epochs = sum(resolved.training(unit.layer).epochs for unit in units_of(resolved))
+        trained = pairs * epochs * rates["training"] / 60
+    low, high = max(1, round(low + trained)), max(1, round(high + trained))
+    span = f"{low}" if low == high else f"{low} to {high}"
+    training = f", {trained:.0f} of them training" if trained >= 1 else ""
+    return f"It takes about {span} minutes{training}, {measured}. Stored calls take no time."
+
+
+def _earlier_rates(resolved: Resolved) -> dict[str, float]:
+    """Stage -> seconds of a call (training: of a pair once) in earlier runs of these models."""
+    found: dict[str, list[float]] = {}
+    for file in resolved.folder.parent.glob("*/manifest.json"):
+        try:
+            config = yaml.safe_load((file.parent / "config.yaml").read_text("utf-8"))
+            asked = {config[n] for n in ("model", "critic", "comparator", "teacher") if config[n]}
+            stages = Manifest(file.parent).stages
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            continue  # a run of another version, or a damaged one, says nothing
+        if asked != set(resolved.models):
+            continue
+        for name, record in stages.items():
+            if record.calls >= _FEWEST_CALLS:
+                found.setdefault(name, []).append(record.seconds / record.calls)
+        pairs, epochs = file.parent / "30_pairs.jsonl", config.get("training", {}).get("epochs")
+        done = stages.get("training")
+        if (
+            done
+            and not done.adopted
+            and config.get("layers") is None
+            and pairs.is_file()
+            and epochs
+        ):
+            rows = len(pairs.read_bytes().splitlines())
+            found.setdefault("training", []).append(done.seconds / max(1, rows * epochs))
+    return {name: median(rates) for name, rates in found.items()}
 
 
 def most(resolved: Resolved, parts: Sequence[Part]) -> Spending:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from ..critic.critique import REASON_PREFILL
 from ..errors import NotSupportedError
 from ..llm.budget import Spending, expected_prompt_tokens, tokens_of
-from ..llm.prices import Price
+from ..llm.cached import CachedModel
+from ..llm.chat.settings import ChatSettings
+from ..llm.chat.spec import parse_chat_spec
+from ..llm.models import token_limits
+from ..llm.prices import Price, PriceTable
 from ..llm.request import Completion, Model, Request, Score, Usage
+from ..store.store import Store
+from .models import RunModels
 
 _EASY: Final = " Go in by the front door at noon and look around first."
 _HARD: Final = " I can't help because the old rule of the far lake is broken here."
@@ -74,11 +81,13 @@ class EstimatingModel(Model):
         self.limits = limits
         self.can_score = can_score
         self._on_call = on_call
+        self.own_fingerprint = ""
+        """Of the model it stands for, where that is known without loading it."""
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the name; no file is read."""
-        return "estimate:" + hashlib.sha256(self.spec.encode()).hexdigest()
+        """Hash of the name, unless it was given the model's own; no file is read."""
+        return self.own_fingerprint or "estimate:" + hashlib.sha256(self.spec.encode()).hexdigest()
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Counts the requests and makes up answers of the scenario's length."""
@@ -130,3 +139,72 @@ class EstimatingModel(Model):
     def _spend(self, calls: int, sent: int, received: int) -> None:
         usd = None if self.price is None else self.price.cost(sent, received)
         self._on_call(Spending(calls, sent, received, usd))
+
+
+class CountingModels(RunModels):
+    """The models of a command, none of which is loaded or asked: what they would cost is added up.
+
+    Answers that the store holds are given and cost nothing; nothing is written to it.
+
+    Args:
+        store: The call store; need not be there.
+        prices: What models cost.
+    """
+
+    def __init__(self, store: Path, prices: PriceTable) -> None:
+        self.asked: dict[str, Spending] = {}
+        self._kept = _Unwritten(store)
+        super().__init__(self._kept, batch_size=1024, on_progress=_nobody, prices=prices)
+
+    def __enter__(self) -> CountingModels:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._kept.close()
+
+    def get(self, spec: str, adapter: Path | None = None) -> CachedModel:
+        """A model that counts what it is asked, under the name of this one."""
+
+        def book(spending: Spending) -> None:
+            self.asked[spec] = self.asked.get(spec, Spending()) + spending
+
+        chat = parse_chat_spec(spec)
+        price = self.prices.price(spec)
+        limits = token_limits(spec, self._chat or ChatSettings())
+        model = EstimatingModel(
+            spec, HIGH, price, limits=limits, can_score=chat is None, on_call=book
+        )
+        if chat is not None:
+            model.own_fingerprint = self.identity(spec)  # under it its stored calls are found
+            model.batch_size = 1  # a stored answer is then no part of a batch that is not
+        return CachedModel(model, self.store)
+
+
+def _nobody(done: int, total: int) -> None:
+    """Nobody is told how far it is."""
+
+
+class _Unwritten(Store):
+    """A store that reads what another holds and keeps what is new to itself.
+
+    Args:
+        below: File of the other; need not be there.
+    """
+
+    def __init__(self, below: Path) -> None:
+        super().__init__(":memory:")
+        self._below = Store(below) if below.is_file() else None
+
+    def get_many(self, kind: str, keys: Iterable[str]) -> dict[str, Any]:
+        """What either holds."""
+        wanted = list(keys)
+        found = super().get_many(kind, wanted)
+        if self._below is not None:
+            found |= self._below.get_many(kind, [key for key in wanted if key not in found])
+        return found
+
+    def close(self) -> None:
+        """Closes both."""
+        if self._below is not None:
+            self._below.close()
+        super().close()

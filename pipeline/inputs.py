@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,12 +15,11 @@ from ..archetypes.vocabulary import opposite
 from ..constitution.compiler import compile_constitution, constitution_of
 from ..constitution.principle import Constitution
 from ..constitution.shuffle import inverted, shuffled
-from ..critic.routing import route
-from ..errors import ArchetypeError, OutcomeError, Problem
+from ..errors import ArchetypeError, Problem
 from ..prompts.check import Check
 from ..prompts.labelled import LabelledPair, balanced_sample, cues_of, load_labelled, messages_of
 from ..prompts.loader import load_checks, load_prompts
-from ..prompts.prompt import Prompt, Split, threat
+from ..prompts.prompt import Prompt, Split
 from .config import ArchetypeChoice
 from .resolved import Resolved
 
@@ -32,9 +30,16 @@ def chosen_archetypes(choice: ArchetypeChoice) -> list[Archetype]:
     Raises:
         ArchetypeError: Anything wrong with a file, an unknown id, or one id twice.
     """
+    return list(_chosen(choice, _stamp(archetype_source(choice.path))))
+
+
+@lru_cache(maxsize=8)
+def _chosen(
+    choice: ArchetypeChoice, stamp: tuple[tuple[str, int, int], ...]
+) -> tuple[Archetype, ...]:
     own = load_archetypes(archetype_source(choice.path), only=choice.only)
     if not choice.library:
-        return own
+        return tuple(own)
     added = load_archetypes(LIBRARY, only=choice.library)
     twice = sorted({a.id for a in own} & {a.id for a in added})
     if twice:
@@ -42,7 +47,7 @@ def chosen_archetypes(choice: ArchetypeChoice) -> list[Archetype]:
         message = f"archetype `{twice[0]}` is chosen from two places"
         where = str(archetype_source(choice.path))
         raise ArchetypeError([Problem("A024", "error", where, 0, message, fix)])
-    return sorted([*own, *added], key=lambda archetype: archetype.id)
+    return tuple(sorted([*own, *added], key=lambda archetype: archetype.id))
 
 
 def labelled_pairs(resolved: Resolved) -> list[LabelledPair]:
@@ -91,32 +96,6 @@ def _prompts(
 def training_prompts(resolved: Resolved) -> list[Prompt]:
     """The prompts pairs are made from."""
     return _prompts(resolved, "train", resolved.prompts.sets, resolved.prompts.limit)
-
-
-def unguarded_prompts(resolved: Resolved) -> dict[str, int]:
-    """Failure mode -> training prompts that cannot make a pair: no principle guards against it.
-
-    Known before any call is paid for.
-
-    Raises:
-        OutcomeError: They are more than `pairs.max_failed_share` of all, so that the build
-            could only fail.
-    """
-    constitution = compile_for(resolved)
-    prompts, seed = training_prompts(resolved), resolved.data_seed
-    found = Counter(
-        threat(prompt) for prompt in prompts if not route(prompt, constitution, seed=seed)
-    )
-    allowed = resolved.pairs(0).max_failed_share
-    if found and sum(found.values()) > allowed * len(prompts):
-        raise OutcomeError(
-            f"{sum(found.values())} of {len(prompts)} training prompts cannot make a pair, more "
-            f"than the allowed share of {allowed:.0%}: no principle guards against "
-            f"{', '.join(sorted(found))}. Nothing was asked yet. Add an archetype that guards "
-            "against it (`archetypes.library`), choose other `prompts.sets`, or raise "
-            "`pairs.max_failed_share`."
-        )
-    return dict(sorted(found.items()))
 
 
 def evaluation_prompts(resolved: Resolved) -> list[Prompt]:

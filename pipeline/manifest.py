@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..files.write import hash_path, write_atomically
 
@@ -70,10 +71,12 @@ class Manifest:
         self.path = folder / "manifest.json"
         self.stages: dict[str, StageRecord] = {}
         self.status: dict[str, str] = {}
+        self.changes: list[dict[str, Any]] = []
         if self.path.exists():
             data = json.loads(self.path.read_text("utf-8"))
             self.stages = {name: StageRecord(**record) for name, record in data["stages"].items()}
             self.status = data.get("status", {})
+            self.changes = data.get("changes", [])
 
     def is_fresh(self, stage: str, key: str) -> bool:
         """True if the stage ran with this key and its outputs are still as it left them."""
@@ -115,8 +118,20 @@ class Manifest:
         self.status = {"state": state, "reason": reason}
         self.save()
 
+    def note_change(self, changed: Mapping[str, Any]) -> None:
+        """Writes down that the config was changed and the run went on with it.
+
+        Args:
+            changed: Dotted name -> what stood there and what stands there now.
+        """
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        self.changes.append({"when": when, "changed": dict(changed)})
+        self.save()
+
     def save(self) -> None:
         """Writes the file in one step."""
         stages = {name: asdict(record) for name, record in self.stages.items()}
-        text = json.dumps({"status": self.status, "stages": stages}, indent=2, sort_keys=True)
+        data = {"status": self.status, "stages": stages}
+        data |= {"changes": self.changes} if self.changes else {}
+        text = json.dumps(data, indent=2, sort_keys=True)
         write_atomically(self.path, text + "\n")

@@ -5,21 +5,25 @@ from __future__ import annotations
 import difflib
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from ..errors import ConfigurationError, ModelNotFoundError, Problem
+from ..errors import ConfigurationError, ModelNotFoundError, Problem, Severity
 from ..llm.chat.settings import ChatSettings
 from ..llm.chat.spec import ChatSpec, parse_chat_spec
 from ..llm.local.embedded import EMBEDDED
 
 if TYPE_CHECKING:
     from .config import RunConfig
+    from .resolved import Resolved
 
 FIELDS: Final = ("model", "critic", "comparator", "teacher")
 """Fields of a config that name a model; the first is trained."""
+
+ENVIRONMENT: Final = frozenset({"M002", "M003", "T010"})
+"""Codes of what may be otherwise elsewhere: a key, a server, the memory."""
 
 _SOLD_AS: Final = (
     (r"(gpt-?\d|chatgpt|o[1-9](-|$))", "openai"),
@@ -46,22 +50,43 @@ def model_problems(config: RunConfig, source: str) -> list[Problem]:
     ]
 
 
-def unreachable(config: RunConfig, source: str, *, seconds: float = 1.0) -> list[Problem]:
-    """Keys that are not set and servers that do not answer: warnings, since both can follow.
+def problems_of(names: Sequence[str]) -> list[Problem]:
+    """What is wrong with the models that a command is given: names, keys, servers.
 
     Args:
-        config: The config; its names are right.
+        names: The models.
+    """
+    found = []
+    for name in dict.fromkeys(names):
+        wrong = list(_wrong("MODEL", name))
+        spec = None if wrong else parse_chat_spec(name)
+        told = wrong or (list(_silent(spec, ChatSettings(), 1.0)) if spec is not None else [])
+        found += [Problem(code, "error", name, 0, message, fix) for code, message, fix in told]
+    return found
+
+
+def unreachable(
+    resolved: Resolved, source: str, severity: Severity = "error", *, seconds: float = 1.0
+) -> list[Problem]:
+    """Keys that are not set and servers that do not answer, of every model that is named.
+
+    Args:
+        resolved: The run.
         source: Where it came from, for messages.
+        severity: Of what is found.
         seconds: How long a server may take to accept a connection.
     """
     problems = []
-    for field in FIELDS:
-        name = getattr(config, field)
-        spec = parse_chat_spec(name) if name else None
-        if name and spec is not None:
-            for code, message, fix in _silent(spec, config.chat, seconds):
+    for field, name in resolved.named.items():
+        try:
+            spec = parse_chat_spec(name)
+        except ConfigurationError:
+            continue  # the check of names says so
+        if spec is not None:
+            for code, message, fix in _silent(spec, resolved.chat, seconds):
                 text = f"`{field}` is {name}: {message}"
-                problems.append(Problem(code, "warning", source, 0, text, fix))
+                bad = severity if name in resolved.models else "warning"  # nobody asks it
+                problems.append(Problem(code, bad, source, 0, text, fix))
     return problems
 
 

@@ -29,7 +29,6 @@ from .config import (
     EvaluationConfig,
     PromptChoice,
     RunConfig,
-    check_config,
     load_config,
     resolved_text,
 )
@@ -96,6 +95,8 @@ class Resolved:
         Raises:
             ConfigurationError: All problems at once.
         """
+        from .preflight import check_config  # it asks what has been resolved
+
         check_config(self._config, source, self.models)
 
     # --- what the run is
@@ -171,6 +172,10 @@ class Resolved:
         """Seeds the training."""
         return self._config.training.seed
 
+    def renamed(self, name: str) -> Resolved:
+        """The same run under another name."""
+        return Resolved(self._config.model_copy(update={"name": name}))
+
     def on_split(self, split: Literal["dev", "test"]) -> Resolved:
         """The same run, measured on the twins of another split."""
         evaluation = self._config.evaluation.model_copy(update={"split": split})
@@ -182,6 +187,14 @@ class Resolved:
     def model(self) -> str:
         """The model that is trained."""
         return self._config.model
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Field of the config -> the model it names, also one that is not asked."""
+        config = self._config
+        fields = {"model": config.model, "critic": config.critic}
+        fields |= {"comparator": config.comparator, "teacher": config.teacher}
+        return {field: name for field, name in fields.items() if name is not None}
 
     @property
     def calibrated(self) -> str:

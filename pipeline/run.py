@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from ..errors import (
     AnlageError,
@@ -16,10 +18,11 @@ from ..errors import (
     NotSupportedError,
     Problem,
     RunDirectoryError,
+    Severity,
 )
 from ..evaluation.result import Evaluation
 from ..files.write import write_atomically, write_json
-from ..llm.budget import Budget
+from ..llm.budget import Budget, Spending
 from ..llm.prices import load_prices
 from ..preferences.dataset import Pairs
 from ..store.store import Store
@@ -27,13 +30,23 @@ from .config import RunConfig
 from .environment import describe_environment
 from .evaluation_stage import measure
 from .models import RunModels
+from .preflight import asked_before, preflight, refuse
 from .progress import StageProgress
 from .resolved import Resolved
 from .reuse import adopt
-from .run_directory import RunDirectory, adopt_budget, locked, open_run
+from .run_directory import (
+    RunDirectory,
+    adopt_budget,
+    changes,
+    free_name,
+    locked,
+    open_run,
+    other_config,
+)
 from .spending import SpendingLog
 from .stage import Context, Stage
-from .stages import STAGE_NAMES, say_what_cannot_be, stages_for
+from .stages import STAGE_NAMES, stages_for
+from .training_stages import set_aside
 from .unit import units_of
 from .unit_data import pairs_for
 from .used_keys import open_store
@@ -50,12 +63,21 @@ class Run:
         skipped: Stages whose results were still good.
         calls: Model calls made now, not counting those answered by the store.
         seconds: Wall time.
+        spent: What these calls cost.
+        total: What all starts of the run have cost.
     """
 
     path: Path
     skipped: tuple[str, ...]
     calls: int
     seconds: float
+    spent: Spending
+    total: Spending
+
+    @property
+    def cost(self) -> str:
+        """Calls, tokens, cost and time in a sentence."""
+        return _cost(self.spent, self.total, self.seconds)
 
     @property
     def pairs(self) -> Pairs:
@@ -79,6 +101,7 @@ def run(
     *,
     until: str = "report",
     again: bool = False,
+    new: bool = False,
     quiet: bool = True,
     console: Console | None = None,
     progress: StageProgress | None = None,
@@ -93,6 +116,7 @@ def run(
         config: A `RunConfig`, resolved or not, or a YAML file.
         until: Name of the last stage to run.
         again: Run that last stage even if its result is still good.
+        new: Where the run directory belongs to another config, take the next free name.
         quiet: Print nothing.
         console: Where to print.
         progress: What is told how far the run is, instead of `console`.
@@ -110,19 +134,26 @@ def run(
         >>> print(result.evaluation.to_frame())  # doctest: +SKIP
     """
     resolved = _resolved(config)
-    resolved.check(str(config) if isinstance(config, str | Path) else "config")
     stages = _stages_until(resolved, until)
     progress = progress or StageProgress(console or Console(), quiet=quiet)
-    directory = open_run(resolved)
+    source = str(config) if isinstance(config, str | Path) else "config"
+    severity: Severity | None = None if asked_before(resolved) else "error"
+    for problem in refuse(preflight(resolved, source, environment=severity, full=len(stages) > 1)):
+        progress.say(escape(str(problem)))
+    if new:
+        resolved = resolved.renamed(free_name(resolved))
+        progress.say(f"run directory: {resolved.folder}")
+    directory = open_run(resolved, changed=True)
     with locked(directory), store_of(directory) as store:
+        models = models_of(resolved, directory, store, progress)
+        progress.status = models.meter.text
+        context = Context(resolved, directory, models, progress)
+        _adopt_changes(context)
+        adopt_budget(directory, resolved.text)
         write_json(
             directory.path / "environment.json",
             describe_environment(seed_data=resolved.data_seed, seed_train=resolved.training_seed),
         )
-        adopt_budget(directory, resolved.text)
-        models = models_of(resolved, directory, store, progress)
-        progress.status = models.meter.text
-        context = Context(resolved, directory, models, progress)
         return _run_stages(context, stages, again=again)
 
 
@@ -169,12 +200,12 @@ def _stages_until(resolved: Resolved, until: str) -> tuple[Stage, ...]:
 
 def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> Run:
     manifest, started = context.run.manifest, time.monotonic()
+    budget = context.models.budget
+    before = budget.spent
     skipped: list[str] = []
     manifest.set_status("running", stages[0].name)
     stage = stages[0]
     try:
-        if len(stages) > 1:
-            say_what_cannot_be(context)
         for stage in stages:
             forced = again and stage is stages[-1]
             if not _run_stage(context, stage, forced=forced):
@@ -185,6 +216,8 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
         manifest.set_status("stopped", f"{stage.name}: interrupted")
         raise
     except AnlageError as error:
+        spent = budget.spent - before
+        context.progress.say(_cost(spent, budget.spent, time.monotonic() - started))
         state = "stopped" if isinstance(error, BudgetError) else "failed"
         manifest.set_status(state, f"{stage.name}: {error}")
         raise
@@ -194,7 +227,50 @@ def _run_stages(context: Context, stages: tuple[Stage, ...], *, again: bool) -> 
         skipped=tuple(skipped),
         calls=context.models.calls,
         seconds=time.monotonic() - started,
+        spent=budget.spent - before,
+        total=budget.spent,
     )
+
+
+def _cost(spent: Spending, total: Spending, seconds: float) -> str:
+    now = f"{spent.calls:,} model calls, {spent.tokens:,} tokens, {spent.cost}, {seconds:.0f} s."
+    return now if spent == total else f"{now} With earlier starts: {total}."
+
+
+_FREE: Final = ("constitution", "report")
+"""Stages that ask nothing and take no time: making them again costs nothing."""
+_OF_TRAINING: Final = ("model", "training", "selection", "layers", "conditions", "rounds")
+
+
+def _adopt_changes(context: Context) -> None:
+    """Lets a changed config go on with the run of its name where no finished stage depends on it.
+
+    Raises:
+        RunDirectoryError: A finished stage would come out otherwise.
+    """
+    run, manifest = context.run, context.run.manifest
+    changed = changes(run.config_file, context.resolved.text)
+    if not changed:
+        return
+    stages = stages_for(context.resolved)
+    known = {stage.name for stage in stages}
+    touched = [name for name in manifest.stages if name not in known and name not in _FREE]
+    differs = False
+    for stage in stages:
+        record = manifest.stages.get(stage.name)
+        # What comes after a stage that is made again is made again, too.
+        differs = differs or (record is not None and record.key != stage.key(context))
+        if record is not None and differs and stage.name not in _FREE:
+            touched.append(stage.name)
+    if touched:
+        raise other_config(run.path, changed, touched)
+    if any(name.split(".")[0] in _OF_TRAINING for name in changed):
+        for unit in units_of(context.resolved):
+            name = "training" if unit.layer is None else f"training/{unit.name}"
+            if name not in manifest.stages and (run.path / unit.folder).is_dir():
+                set_aside(run.path / unit.folder, context.progress)
+    manifest.note_change(changed)
+    context.progress.say(escape(f"goes on with a changed config: {', '.join(changed)}"))
 
 
 def _run_stage(context: Context, stage: Stage, *, forced: bool) -> bool:

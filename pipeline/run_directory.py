@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,8 +88,12 @@ class RunDirectory:
         return self.path / "spending.jsonl"
 
 
-def open_run(resolved: Resolved) -> RunDirectory:
+def open_run(resolved: Resolved, *, changed: bool = False) -> RunDirectory:
     """Makes the run directory, or opens it if it belongs to this very config.
+
+    Args:
+        resolved: The run.
+        changed: Also open one whose config was another; `changes` then says what differs.
 
     Raises:
         RunDirectoryError: It belongs to another config (the message lists what
@@ -99,13 +103,8 @@ def open_run(resolved: Resolved) -> RunDirectory:
     folder, text = resolved.folder, resolved.text
     existing = folder / "config.yaml"
     if existing.is_file():
-        old = _identity(existing.read_text("utf-8"))
-        if old != _identity(redact(text)):
-            raise RunDirectoryError(
-                f"{folder} belongs to another config and is left as it is. "
-                f"Different: {_differences(old, _identity(text))}. "
-                "Give this config another `name`, or move that folder away."
-            )
+        if not changed and changes(existing, text):
+            raise other_config(folder, changes(existing, text))
     elif folder.is_dir() and any(item.name != ".lock" for item in folder.iterdir()):
         raise RunDirectoryError(
             f"{folder} exists, is not empty and is not a run. Give this config another `name`."
@@ -113,6 +112,37 @@ def open_run(resolved: Resolved) -> RunDirectory:
     else:
         write_atomically(existing, text)
     return RunDirectory(folder)
+
+
+def other_config(
+    folder: Path, changed: Mapping[str, Sequence[object]], finished: Sequence[str] = ()
+) -> RunDirectoryError:
+    """The error that a run directory is another config's.
+
+    Args:
+        folder: The run directory.
+        changed: What differs; see `changes`.
+        finished: Stages that are finished and would come out otherwise.
+    """
+    shown = [f"{name} ({old} there, {new} here)" for name, (old, new) in changed.items()]
+    more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+    why = f" It has finished {', '.join(finished)}, which that would change." if finished else ""
+    return RunDirectoryError(
+        f"{folder} belongs to another config and is left as it is. Different: "
+        f"{'; '.join(shown[:5])}{more}.{why} Run it with --new, which takes the next free name "
+        "and pays for no stored call again, or give this config another `name`."
+    )
+
+
+def free_name(resolved: Resolved) -> str:
+    """The run's name, or the first of name-2, name-3, ... that no other config has."""
+    number, name = 1, resolved.name
+    while True:
+        file, text = resolved.folder.with_name(name) / "config.yaml", resolved.renamed(name).text
+        if changes(file, text) == {} if file.is_file() else not file.parent.exists():
+            return name
+        number += 1
+        name = f"{resolved.name}-{number}"
 
 
 def adopt_budget(run: RunDirectory, text: str) -> None:
@@ -166,11 +196,17 @@ def _identity(text: str) -> dict[str, object]:
     return {k: v for k, v in data.items() if k not in _ADJUSTABLE}
 
 
-def _differences(old: dict[str, object], new: dict[str, object]) -> str:
+def changes(file: Path, text: str) -> dict[str, tuple[object, object]]:
+    """Dotted name -> value in a run's config and value now, of all that differs but budget.
+
+    Args:
+        file: The run's `config.yaml`.
+        text: Another config's resolved YAML text.
+    """
+    old, new = _identity(file.read_text("utf-8")), _identity(redact(text))
     # An empty mapping says nothing: its later entries are the difference.
     before, after = ({k: v for k, v in flat(d).items() if v != {}} for d in (old, new))
     names = sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
-    shown = [f"{name} ({before.get(name)} there, {after.get(name)} here)" for name in names[:5]]
-    return "; ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return {name: (before.get(name), after.get(name)) for name in names}

@@ -12,7 +12,7 @@ from ..files.write import hash_path, write_atomically, write_json
 from ..llm.request import Model
 from ..llm.run_sync import run_sync
 from .evaluation_stage import EvaluationStage
-from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled, unguarded_prompts
+from .inputs import calibration_pairs, compile_for, hash_data, hash_labelled
 from .pairs_stage import PairsStage
 from .resolved import Resolved
 from .run_directory import RunDirectory, locked
@@ -41,18 +41,6 @@ class ConstitutionStage(Stage):
         constitution = compile_for(context.resolved)
         write_atomically(context.run.constitution, dump_constitution(constitution))
         return f"{len(constitution)} principles, hash {constitution.hash[:12]}"
-
-
-def say_what_cannot_be(context: Context) -> None:
-    """Says which prompts cannot make a pair, before the calibration is paid for.
-
-    Raises:
-        OutcomeError: They are too many for the pairs to come about.
-    """
-    missing = {} if context.resolved.untrained else unguarded_prompts(context.resolved)
-    if missing:
-        listed = ", ".join(f"{count} of {mode}" for mode, count in missing.items())
-        context.progress.say(f"no principle guards against some prompts, no pairs there: {listed}")
 
 
 async def calibrate_for(

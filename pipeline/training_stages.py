@@ -7,7 +7,7 @@ import gc
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,13 +116,14 @@ class UnitStage(Stage):
         _, labels = self._labels(context)
         if labels:
             context.progress.say(escape(labels))
-        try:
-            result = _train(context, unit, training)
-        except (RunDirectoryError, ReferenceMismatchError) as error:
-            if not is_outdated(resolved, error):
-                raise
-            set_aside(run / unit.folder, context.progress)
-            result = _train(context, unit, training)
+        with context.progress.saying(_loss_of(run / unit.folder / "metrics.jsonl")):
+            try:
+                result = _train(context, unit, training)
+            except (RunDirectoryError, ReferenceMismatchError) as error:
+                if not is_outdated(resolved, error):
+                    raise
+                set_aside(run / unit.folder, context.progress)
+                result = _train(context, unit, training)
         return_memory()
         if labels:
             claimed = run / unit.folder / "training.json"
@@ -205,6 +206,19 @@ def _train(context: Context, unit: Unit, training: TrainConfig) -> TrainedModel:
         origin=origin,
         watch=watch,
     )
+
+
+def _loss_of(metrics: Path) -> Callable[[float, float | None], str]:
+    """Says the last loss that a training has written down."""
+
+    def said(done: float, total: float | None) -> str:
+        try:
+            last = metrics.read_bytes()[-400:].splitlines()[-1]
+            return f"loss {float(json.loads(last)['loss']):.3f}"
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""  # no step is done, or its line is being written
+
+    return said
 
 
 def _plan(context: Context, unit: Unit, earlier: Sequence[Unit]) -> WatchPlan | None:

@@ -17,7 +17,7 @@ from ..files.yaml_document import Location, YamlDocument
 from ..files.yaml_file import load_yaml
 from ..pipeline.config import RunConfig, load_config
 from ..pipeline.model_names import model_problems
-from ..pipeline.names import name_problems
+from ..pipeline.preflight import name_problems
 from .arms.arm import Arm, apply_overrides, guarded_modes
 from .arms.arm_list import arm_problems, arms_of
 from .spec import StudyFile, StudySpec, load_spec

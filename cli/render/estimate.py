@@ -27,8 +27,9 @@ def estimate_text(found: RunEstimate, limits: BudgetLimits) -> RenderableType:
         *_price_lines(found),
         *found.notes,
         *_budget_lines(found, limits),
+        found.time,
         "Training asks no model. Calls already stored are free and not taken off here. Failed "
-        "calls that are tried again are not counted. How long it takes is not estimated.",
+        "calls that are tried again are not counted.",
     ]
     return Group(table, *(Text(line) for line in lines))
 

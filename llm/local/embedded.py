@@ -65,6 +65,18 @@ def resolve_model(name: str) -> Path:
     return _unpacked(gguf, cache_folder() / "models" / _UNPACKED)
 
 
+def folder_here(name: str) -> Path | None:
+    """The folder of a model that is on this machine; None where it would be fetched or unpacked.
+
+    Args:
+        name: As for `resolve_model`.
+    """
+    folder = Path(name).expanduser()
+    if name == EMBEDDED and not folder.is_dir():
+        folder = cache_folder() / "models" / _UNPACKED
+    return folder if (folder / "config.json").is_file() else None
+
+
 def _checked(folder: Path, name: str) -> Path:
     if not (folder / "config.json").is_file():
         advice = (

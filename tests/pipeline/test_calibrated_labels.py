@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from anlage.constitution.compiler import compile_constitution
 from anlage.critic.calibrate import Calibration, CalibrationRow
-from anlage.errors import ConfigurationError, OutcomeError
+from anlage.errors import ConfigurationError
 from anlage.llm.request import Model
 from anlage.llm.run_sync import run_sync
 from anlage.llm.scripted import ScriptedModel
@@ -122,6 +122,6 @@ def test_too_many_prompts_without_a_principle_end_a_run_before_the_first_call(
     data: dict[str, Any] = tiny_run_config(tmp_path, Path("scripted")).model_dump(mode="json")
     data["archetypes"]["only"] = ["sage"]  # guards nothing that threatens in these prompts
     data["pairs"]["max_failed_share"] = 0.5
-    with pytest.raises(OutcomeError, match=r"cannot make a pair.*Nothing was asked"):
+    with pytest.raises(ConfigurationError, match=r"R012.*cannot make a pair.*\[guardian\]"):
         run(RunConfig.model_validate(data))
     assert asked(tmp_path, "score") == asked(tmp_path, "call") == set()

@@ -138,6 +138,7 @@ def test_thoughts_of_a_local_model_are_counted(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")  # nothing is sent
 
 
 def dry_run(tmp_path: Path, config: RunConfig) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from anlage.errors import ConfigurationError, TrainingError
-from anlage.pipeline.config import RunConfig, check_config, load_config, resolved_text
+from anlage.pipeline.config import RunConfig, load_config, resolved_text
+from anlage.pipeline.preflight import check_config
 from anlage.pipeline.run import Run, run
 
 from ..helpers.run import tiny_run_config

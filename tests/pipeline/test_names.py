@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from anlage.errors import ConfigurationError
-from anlage.pipeline.config import RunConfig, check_config
+from anlage.pipeline.config import RunConfig
+from anlage.pipeline.preflight import check_config
 
 
 def config(**changes: Any) -> RunConfig:

@@ -110,8 +110,9 @@ def test_another_config_is_refused_and_nothing_is_touched(
 ) -> None:
     config, done = finished
     before = {path: path.read_bytes() for path in done.path.iterdir() if path.is_file()}
-    other = config.model_copy(update={"batch_size": 5})
-    with pytest.raises(RunDirectoryError, match=r"batch_size \(4 there, 5 here\)"):
+    evaluation = config.evaluation.model_copy(update={"max_tokens": 9})
+    other = config.model_copy(update={"evaluation": evaluation})
+    with pytest.raises(RunDirectoryError, match=r"evaluation.max_tokens \(8 there, 9 here\)"):
         run(other)
     assert before == {path: path.read_bytes() for path in done.path.iterdir() if path.is_file()}
 
