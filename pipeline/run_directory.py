@@ -151,7 +151,7 @@ def locked(run: RunDirectory) -> Iterator[None]:
         yield
 
 
-_ADJUSTABLE = frozenset({"budget", "chat"})
+_ADJUSTABLE = frozenset({"budget", "chat", "policy_server"})
 _ADDED = {"rounds": 1, "layers": None, "conditions": None}
 _ADDED_WITHIN = {"archetypes": {"guards": None, "inverted": False}}
 """Keys that runs of earlier versions lack, and what they mean there."""

@@ -225,7 +225,7 @@ def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
 
 def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
     """Readable, and different for every content: an edited study never meets its old runs."""
-    data = config.model_dump_json(exclude={"name", "runs", "budget", "chat"})
+    data = config.model_dump_json(exclude={"name", "runs", "budget", "chat", "policy_server"})
     digest = hashlib.sha256(data.encode()).hexdigest()[:8]
     return f"{spec.name}.{arm.name[:40]}.s{seed}.{digest}"
 

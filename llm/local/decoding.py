@@ -28,6 +28,7 @@ class Row:
         logprobs: Their log-probabilities under the model at temperature 1 (nats).
         finish: "stop", "length", "broken" where the model gave no numbers, or "" while running.
         text: The answer, cut before a stop string; set when finished.
+        seed: Seeds its generator; None: `row_seed` of the request.
     """
 
     request: Request
@@ -36,6 +37,14 @@ class Row:
     logprobs: list[float] = field(default_factory=list)
     finish: str = ""
     text: str = ""
+    seed: int | None = None
+
+    def end(self, tokenizer: Any, finish: str) -> None:
+        """Sets how the answer ended and its text, cut before the first stop string."""
+        self.finish = finish
+        text = tokenizer.decode(self.tokens, skip_special_tokens=True)
+        cuts = [text.find(stop) for stop in self.request.stop if stop in text]
+        self.text = text[: min(cuts)] if cuts else text
 
 
 def pad_left(
@@ -75,7 +84,8 @@ def decode(
     """
     device = model.device
     steps = max(row.request.max_tokens for row in rows)
-    numbers = uniform_numbers([row.request for row in rows], steps).to(device)  # (B, steps)
+    requests, seeds = [row.request for row in rows], [row.seed for row in rows]
+    numbers = uniform_numbers(requests, steps, seeds).to(device)  # (B, steps)
     warmth = torch.tensor([row.request.temperature for row in rows], device=device)
     top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
     cache = make_cache(model.config)
@@ -145,20 +155,16 @@ def read_prefixes(
 
 def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:
     if not math.isfinite(logprob):
-        row.finish = "broken"
+        row.end(tokenizer, "broken")
     elif token in stop_ids:
-        row.finish = "stop"
+        row.end(tokenizer, "stop")
     else:
         row.tokens.append(token)
         row.logprobs.append(logprob)
         if row.request.stop and _has_stop(row, tokenizer):
-            row.finish = "stop"
+            row.end(tokenizer, "stop")
         elif len(row.tokens) >= row.request.max_tokens:
-            row.finish = "length"
-    if row.finish:
-        text = tokenizer.decode(row.tokens, skip_special_tokens=True)
-        cuts = [text.find(stop) for stop in row.request.stop if stop in text]
-        row.text = text[: min(cuts)] if cuts else text
+            row.end(tokenizer, "length")
 
 
 def _has_stop(row: Row, tokenizer: Any) -> bool:

@@ -17,7 +17,7 @@ _DATA = {
     *("archetypes", "prompts", "calibration"),
 }
 """Sections that decide what pairs are built, beside the pairs' own settings."""
-_NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation"}
+_NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation", "policy_server"}
 """Sections that change nothing about what is trained."""
 
 
