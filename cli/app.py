@@ -31,6 +31,7 @@ from .lint import lint
 from .release import package, push
 from .review import review
 from .runs import app as runs
+from .serve import serve
 from .spending import DryRun, Yes, agree_to_run, show_estimate
 from .stories import app as stories
 from .study import app as study
@@ -210,7 +211,7 @@ app.command()(doctor)
 app.add_typer(cache, name="cache")
 critic.command()(injection)
 app.add_typer(critic, name="critic")
-for command in (confounds, review, package, push):
+for command in (confounds, review, serve, package, push):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(stories, name="stories")

@@ -168,7 +168,7 @@ def tried(runs: Sequence[RegisteredRun], model: str) -> int:
             continue
         for section in ("pairs", "training", "selection"):
             _section(config, section).pop("seed", None)
-        for name in ("name", "runs", "budget", "chat", "batch_size", "evaluation"):
+        for name in ("name", "runs", "budget", "chat", "batch_size", "evaluation", "policy_server"):
             config.pop(name, None)
         shapes.add(json.dumps(config, sort_keys=True, default=str))
     return len(shapes)

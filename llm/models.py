@@ -11,6 +11,7 @@ from .chat.settings import ChatSettings
 from .chat.spec import parse_chat_spec
 from .request import Model, Request, Wrapper
 from .scripted import ScriptedModel
+from .served.spec import parse_served
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -30,12 +31,13 @@ def load_model(
     """Loads the model a config names. torch is imported only where it is needed.
 
     Args:
-        spec: `scripted`, `smollm2-135m` (embedded), a folder, a hub id, or a chat model:
+        spec: `scripted`, `smollm2-135m` (embedded), a folder, a hub id, one of these on a
+            server (`served:NAME@http://host:port/v1[,URL...]`), or a chat model:
             `openai:gpt-4o-mini`, `openai:NAME@http://host:port/v1`, `ollama:...`.
-        adapter: Folder of a LoRA adapter to merge in, or None.
+        adapter: Folder of a LoRA adapter to merge in, or to load on the servers; or None.
         batch_size: Most requests a local model runs together.
-        chat: Limits of the calls to a chat model, and whether a local one thinks; None for the
-            defaults.
+        chat: Limits of the calls to a chat model or a server, and whether a local or served one
+            thinks; None for the defaults.
 
     Raises:
         ModelNotFoundError: No such model or adapter, or its package is not installed.
@@ -50,6 +52,11 @@ def load_model(
                 "name the model the adapter was trained on."
             )
         return ScriptedModel(batch_size=batch_size)
+    served = parse_served(spec)
+    if served is not None:
+        from .served.model import ServedModel
+
+        return ServedModel(served, adapter=adapter, settings=chat)
     chosen = parse_chat_spec(spec)
     if chosen is not None:
         if adapter is not None:

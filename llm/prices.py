@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ConfigurationError, Problem
 from ..files.yaml_file import load_yaml
+from .served.spec import PREFIX
 
 PRICES: Final = Path(__file__).with_name("prices.yaml")
 """The shipped table."""
@@ -67,13 +68,13 @@ class PriceTable:
 
         Args:
             spec: As in a run config. A model that is not a chat model (a folder, a hub
-                id, `scripted`) has no fee. `openai:NAME@URL` is not priced as
+                id, `scripted`, `served:...`) has no fee. `openai:NAME@URL` is not priced as
                 `openai:NAME`: another server asks another price.
         """
-        if not _CHAT_SPEC.match(spec):
-            return NO_FEE
         if spec in self.rows:
             return self.rows[spec]
+        if not _CHAT_SPEC.match(spec) or spec.startswith(PREFIX):
+            return NO_FEE
         return None if "@" in spec else self.rows.get(spec.partition(":")[0] + ":*")
 
 

@@ -121,6 +121,10 @@ class RunConfig(BaseModel):
     """Folder that holds run directories and the call store they share."""
     model: str = EMBEDDED
     """The model to train: `smollm2-135m`, a local folder or a hub id."""
+    policy_server: str | None = None
+    """Addresses of servers that run `model`, `http://host:port/v1[,URL...]`: they write its
+    answers, and load the adapter of each round; null: this process does. Training stays here.
+    May change between two starts of a run."""
     critic: str | None = None
     """The model that critiques; null: the model is its own critic. Under `conditions` it is
     asked only where `conditions.room.critique` is teacher."""

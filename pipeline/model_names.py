@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, ModelNotFoundError, Problem, Severity
 from ..llm.chat.settings import ChatSettings
 from ..llm.chat.spec import ChatSpec, parse_chat_spec
 from ..llm.local.embedded import EMBEDDED
+from ..llm.served.spec import parse_served, server_urls
 
 if TYPE_CHECKING:
     from .config import RunConfig
@@ -42,12 +43,21 @@ _TRAINED: Final = f"a local model, such as {EMBEDDED}, a folder or a hub id"
 def model_problems(config: RunConfig, source: str) -> list[Problem]:
     """Names that cannot work, each with the way out; nothing is loaded or asked."""
     named = [(field, getattr(config, field)) for field in FIELDS]
-    return [
+    problems = [
         Problem(code, "error", source, 0, message, fix)
         for field, name in named
         if name is not None
         for code, message, fix in _wrong(field, name)
     ]
+    try:
+        server_urls(config.policy_server or "http://none", "policy_server")
+    except ConfigurationError as error:
+        said = (f"`policy_server` is wrong: {p.message}" for p in error.problems)
+        problems += [
+            Problem(p.code, "error", source, 0, message, p.fix)
+            for p, message in zip(error.problems, said, strict=True)
+        ]
+    return problems
 
 
 def problems_of(names: Sequence[str]) -> list[Problem]:
@@ -78,15 +88,16 @@ def unreachable(
     """
     problems = []
     for field, name in resolved.named.items():
-        try:
-            spec = parse_chat_spec(name)
-        except ConfigurationError:
-            continue  # the check of names says so
-        if spec is not None:
-            for code, message, fix in _silent(spec, resolved.chat, seconds):
-                text = f"`{field}` is {name}: {message}"
-                bad = severity if name in resolved.models else "warning"  # nobody asks it
-                problems.append(Problem(code, bad, source, 0, text, fix))
+        # nobody asks those that are named and not among the run's models
+        bad = severity if name in resolved.models else "warning"
+        for code, message, fix in _unready(name, resolved.chat, seconds):
+            text = f"`{field}` is {name}: {message}"
+            problems.append(Problem(code, bad, source, 0, text, fix))
+    if resolved.policy_server:
+        for url in server_urls(resolved.policy_server, source):
+            for code, message, fix in _deaf(url, seconds):
+                text = f"`policy_server` is {resolved.policy_server}: {message}"
+                problems.append(Problem(code, severity, source, 0, text, fix))
     return problems
 
 
@@ -99,9 +110,18 @@ def _wrong(field: str, name: str) -> Iterator[tuple[str, str, str]]:
         yield "M001", f"{got}, whose address does not begin with http:// or https://", fix
         return
     try:
+        served = parse_served(plain)
         spec = parse_chat_spec(plain)
     except ConfigurationError as error:
         yield from ((p.code, f"{got}: {p.message}", p.fix) for p in error.problems)
+        return
+    if served is not None and field == "model":
+        message = f"{got}, a model on a server: one that is trained must be here"
+        fix = f"write `model: {served.name}` and `policy_server: {','.join(served.urls)}`"
+        yield "R011", message, fix
+        return
+    if served is not None:
+        yield from _local(got, served.name)
         return
     sold = next((by for start, by in _SOLD_AS if re.match(start, plain.lower())), None)
     unsold = sold is not None and "/" not in plain and not Path(plain).exists()
@@ -132,6 +152,17 @@ def _local(got: str, name: str) -> Iterator[tuple[str, str, str]]:
             yield "T011", f"{got}, which is no model's name", f"did you mean `{near[0]}`?"
 
 
+def _unready(name: str, settings: ChatSettings, seconds: float) -> Iterator[tuple[str, str, str]]:
+    try:
+        served, spec = parse_served(name), parse_chat_spec(name)
+    except ConfigurationError:
+        return  # the check of names says so
+    for url in served.urls if served else ():
+        yield from _deaf(url, seconds)
+    if spec is not None:
+        yield from _silent(spec, settings, seconds)
+
+
 def _silent(
     spec: ChatSpec, settings: ChatSettings, seconds: float
 ) -> Iterator[tuple[str, str, str]]:
@@ -143,9 +174,12 @@ def _silent(
         yield from ((p.code, p.message, p.fix) for p in error.problems)
     except ModelNotFoundError as error:
         yield "T011", str(error), "install it"
-    if not spec.own_server:
-        return
-    address = urlsplit(spec.base_url)
+    if spec.own_server:
+        yield from _deaf(spec.base_url, seconds)
+
+
+def _deaf(url: str, seconds: float) -> Iterator[tuple[str, str, str]]:
+    address = urlsplit(url)
     port = address.port or (443 if address.scheme == "https" else 80)
     try:
         socket.create_connection((address.hostname or "", port), timeout=seconds).close()

@@ -16,6 +16,8 @@ from ..llm.local.embedded import resolve_model
 from ..llm.models import SCRIPTED, load_model
 from ..llm.prices import PriceTable, load_prices
 from ..llm.request import Completion, Model, Request, Score, Wrapper
+from ..llm.run_sync import run_sync
+from ..llm.served.spec import ServedSpec, parse_served, server_urls
 from ..store.store import Store
 
 
@@ -52,6 +54,8 @@ class RunModels:
     Args:
         store: The call store.
         batch_size: Most requests run together.
+        policy: The model that is trained, where `policy_server` runs it.
+        policy_server: Addresses of its servers; None where it runs here.
         on_progress: Called with (done, total) while a call is worked on.
         budget: What may be spent; None for no limit.
         prices: What models cost; None for the shipped prices.
@@ -67,6 +71,8 @@ class RunModels:
         *,
         batch_size: int,
         on_progress: Callable[[int, int], None],
+        policy: str = "",
+        policy_server: str | None = None,
         budget: Budget | None = None,
         prices: PriceTable | None = None,
         chat: ChatSettings | None = None,
@@ -78,6 +84,8 @@ class RunModels:
         self.meter = Meter(self.budget)
         self.prices = prices or load_prices()
         self._chat = chat
+        urls = server_urls(policy_server, "policy_server") if policy_server else ()
+        self._served = {policy: str(ServedSpec(policy, urls))} if urls else {}
         self._counted: dict[tuple[str, Path | None], Counted] = {}
         self._identities: dict[str, str] = {}
         self._released_calls = 0
@@ -90,8 +98,10 @@ class RunModels:
     def identity(self, spec: str) -> str:
         """SHA-256 of the model's files, without loading it; `scripted` is its own.
 
-        A chat model is its provider, address and name: whether the provider has put
-        another model behind that name cannot be known.
+        A served model is told from a local one, not by its address: computed elsewhere, its
+        numbers differ in the last digits. With `policy_server` the policy keeps its identity,
+        so that a run may move to a server and back. A chat model is its provider, address and
+        name: whether the provider has put another model behind that name cannot be known.
 
         Raises:
             ModelNotFoundError: No such model.
@@ -99,6 +109,12 @@ class RunModels:
         """
         if spec == SCRIPTED:
             return SCRIPTED
+        served = parse_served(spec)
+        if served is not None and spec not in self._identities:
+            folder = resolve_model(served.name, weights=False)
+            self._identities[spec] = f"served:{hash_path(folder)}"
+        if served is not None:
+            return self._identities[spec]
         chat = parse_chat_spec(spec)
         if chat is not None:
             return chat.fingerprint + (self._chat.identity if self._chat else "")
@@ -117,7 +133,8 @@ class RunModels:
         """
         key = (spec, adapter)
         if key not in self._counted:
-            loaded = load_model(spec, adapter=adapter, batch_size=self.batch_size, chat=self._chat)
+            asked = self._served.get(spec, spec)
+            loaded = load_model(asked, adapter=adapter, batch_size=self.batch_size, chat=self._chat)
             self._counted[key] = Counted(loaded, self.meter)
         weighed = Budgeted(self._counted[key], self.budget, self.prices.price(spec))
         return CachedModel(weighed, self.store, on_progress=self.on_progress)
@@ -134,8 +151,11 @@ class RunModels:
         return self.get(spec, weights)
 
     def release(self) -> None:
-        """Frees the memory of all models; the count of their calls is kept."""
+        """Frees the memory of all models, here and on servers; the count of calls is kept."""
         self._released_calls = self.calls
+        for model in self._counted.values():
+            if hasattr(model.inner, "unload"):
+                run_sync(model.inner.unload())
         self._counted.clear()
 
 

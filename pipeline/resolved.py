@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..errors import ConfigurationError, Problem
 from ..llm.budget import BudgetLimits
 from ..llm.chat.settings import ChatSettings
 from ..preferences.pair import Pair
@@ -29,6 +30,7 @@ from .config import (
     EvaluationConfig,
     PromptChoice,
     RunConfig,
+    at_lines,
     load_config,
     resolved_text,
 )
@@ -98,6 +100,11 @@ class Resolved:
         from .preflight import check_config  # it asks what has been resolved
 
         check_config(self._config, source, self.models)
+        if self.policy_server and not self.untrained and self.training().leaves == "model":
+            message = "`policy_server` loads adapters, but `training.method` is full"
+            fix = "use method lora, or leave `policy_server` out"
+            problem = Problem("R011", "error", source, 0, message, fix)
+            raise ConfigurationError(at_lines([problem], source))
 
     # --- what the run is
 
@@ -187,6 +194,11 @@ class Resolved:
     def model(self) -> str:
         """The model that is trained."""
         return self._config.model
+
+    @property
+    def policy_server(self) -> str | None:
+        """Addresses of the servers that run it; None where it runs here."""
+        return self._config.policy_server
 
     @property
     def named(self) -> dict[str, str]:

@@ -154,7 +154,10 @@ def run(
             directory.path / "environment.json",
             describe_environment(seed_data=resolved.data_seed, seed_train=resolved.training_seed),
         )
-        return _run_stages(context, stages, again=again)
+        try:
+            return _run_stages(context, stages, again=again)
+        finally:
+            models.release()  # adapters on servers, too
 
 
 def _resolved(config: RunConfig | Resolved | str | Path) -> Resolved:
@@ -172,6 +175,8 @@ def models_of(
     return RunModels(
         store,
         batch_size=resolved.batch_size,
+        policy=resolved.model,
+        policy_server=resolved.policy_server,
         on_progress=progress.update,
         budget=Budget(resolved.budget, spending.total, spending.add),
         prices=load_prices(Path(own) if own else None),
@@ -334,6 +339,7 @@ def evaluate_test_split(config_file: Path, console: Console) -> Evaluation:
         models = models_of(resolved, directory, store, progress)
         with progress.stage("evaluating on the test twins"):
             result = measure(Context(resolved.on_split("test"), directory, models, progress))
+        models.release()
     write_atomically(directory.path / TEST_EVALUATION, result.to_json())
     return result
 

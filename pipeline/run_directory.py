@@ -178,7 +178,7 @@ def locked(run: RunDirectory) -> Iterator[None]:
         yield
 
 
-_ADJUSTABLE = frozenset({"budget", "chat"})
+_ADJUSTABLE = frozenset({"budget", "chat", "policy_server"})
 _ADDED = {"rounds": 1, "layers": None, "conditions": None}
 _ADDED_WITHIN: dict[str, dict[str, object]] = {
     "archetypes": {"guards": None, "inverted": False},

@@ -213,7 +213,8 @@ def _seeded(config: RunConfig, spec: StudySpec, seed: int) -> RunConfig:
 
 def _run_name(spec: StudySpec, arm: Arm, seed: int, config: RunConfig) -> str:
     """Readable, and different for every content: an edited study never meets its old runs."""
-    aside: dict[str, Any] = dict.fromkeys(("name", "runs", "budget", "chat"), True)
+    names = ("name", "runs", "budget", "chat", "policy_server")
+    aside: dict[str, Any] = dict.fromkeys(names, True)
     if config.selection.trust == "measured":
         aside["selection"] = {"trust"}  # as it was before there was a choice
     data = config.model_dump_json(exclude=aside)

@@ -51,7 +51,8 @@ def parse_chat_spec(spec: str) -> ChatSpec | None:
         spec: As in a run config.
 
     Returns:
-        The parts, or None for a folder, a hub id, or another name without a provider.
+        The parts, or None for a folder, a hub id, `served:...`, or another name without a
+        provider.
 
     Raises:
         ConfigurationError: An unknown provider, or an address that is none or that
@@ -61,6 +62,8 @@ def parse_chat_spec(spec: str) -> ChatSpec | None:
     if found is None or Path(spec).expanduser().is_dir():
         return None
     provider, rest = found.group(1), found.group(2)
+    if provider == "served":  # a local model on a server; see `llm.served.spec`
+        return None
     if provider not in PROVIDERS:
         fix = suggestion(provider, PROVIDERS)
         raise ConfigurationError.one(

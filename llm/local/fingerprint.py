@@ -71,7 +71,7 @@ def hash_tokenizer(tokenizer: Any) -> str:
     return hashlib.sha256(payload.encode()).hexdigest()
 
 
-def combine(parts: dict[str, str]) -> str:
-    """The fingerprint: `local:` and a SHA-256 (hex) over the named parts."""
+def combine(parts: dict[str, str], kind: str = "local") -> str:
+    """The fingerprint: kind, colon and a SHA-256 (hex) over the named parts."""
     payload = json.dumps(parts, sort_keys=True)
-    return "local:" + hashlib.sha256(payload.encode()).hexdigest()
+    return f"{kind}:" + hashlib.sha256(payload.encode()).hexdigest()

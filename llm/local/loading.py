@@ -80,6 +80,30 @@ def best_dtype() -> torch.dtype:
     return torch.float32
 
 
+def read_rendering(folder: Path) -> tuple[Any, Any, Any]:
+    """Tokenizer, config and generation config of a model, without its weights.
+
+    Raises:
+        ModelNotFoundError: One of them cannot be read.
+    """
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    try:
+        with quiet_loading():
+            tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+            config: Any = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+            own = (folder / "generation_config.json").is_file()
+            read: Any = GenerationConfig
+            generation = read.from_pretrained(str(folder)) if own else None
+            return tokenizer, config, generation or read.from_model_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelNotFoundError:
+    return ModelNotFoundError(f"the model in {str(folder)!r} cannot be read: {error}")
+
+
 def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -90,7 +114,7 @@ def _read(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
                 str(folder), dtype=dtype, trust_remote_code=False, use_safetensors=True
             )
     except (OSError, ValueError, KeyError) as error:
-        raise ModelNotFoundError(f"the model in {str(folder)!r} cannot be read: {error}") from error
+        raise _unreadable(folder, error) from error
     return tokenizer, model
 
 

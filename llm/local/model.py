@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import threading
 import time
@@ -16,18 +15,27 @@ import torch
 from ...errors import ModelNotFoundError, NotSupportedError, OutOfMemoryError
 from ..batching import plan_batches
 from ..chat.settings import REASONING_TOKENS
-from ..reasoning import ends_opened, split_reasoning, without_marks
-from ..request import Completion, FinishReason, Model, Outcome, Request, Score, Usage
+from ..request import Completion, Model, Request, Score
+from .answer import (
+    begins_inside,
+    completion_of,
+    context_of,
+    failed_completion,
+    particulars,
+    stop_ids_of,
+    token_limit,
+    too_long,
+)
 from .decoding import Row, decode
-from .encoding import encode_request, encode_scored, end_ids, rendering_identity
+from .encoding import encode_request, encode_scored
 from .fingerprint import combine, hash_state, hash_tokenizer
 from .loading import load_parts
-from .rendering import Thinking, parse_json, thinks_first
-from .scoring import Sharing, score_batch
+from .rendering import Thinking
+from .scoring import Sharing, TokenScore, score_batch, score_every_token
 from .scoring_shared import Item
 
 _TOKEN_BUDGET = 32_768  # most rows x longest row in one batch: bounds memory
-_MARK_TOKENS = 12  # hold the mark that ends a rendered prompt, in any tokenizer
+_LOGITS = 1 << 27  # most logits in one batch where every token is scored: 512 MB
 _T = TypeVar("_T")
 
 
@@ -75,10 +83,10 @@ class LocalModel(Model):
         self.batch_size = batch_size
         self.thinking: Thinking = thinking
         self.reasoning_tokens = reasoning_tokens
-        self.stop_ids = _stop_ids(model, tokenizer)
+        self.stop_ids = stop_ids_of(model.generation_config, tokenizer)
         self._fingerprint = fingerprint or combine(
             {"state": hash_state(model), "tokenizer": hash_tokenizer(tokenizer)}
-            | _particulars(self.stop_ids, tokenizer, thinking)
+            | particulars(self.stop_ids, tokenizer, thinking)
         )
         self._sharing = Sharing()
         self._busy = threading.Lock()  # one batch at a time: it uses all cores
@@ -114,8 +122,8 @@ class LocalModel(Model):
         if threads is not None:
             torch.set_num_threads(threads)
         parts = load_parts(str(name), adapter, dtype)
-        stops = _stop_ids(parts.model, parts.tokenizer)
-        particular = _particulars(stops, parts.tokenizer, thinking)
+        stops = stop_ids_of(parts.model.generation_config, parts.tokenizer)
+        particular = particulars(stops, parts.tokenizer, thinking)
         return cls(
             parts.model,
             parts.tokenizer,
@@ -132,8 +140,7 @@ class LocalModel(Model):
 
     def token_limit(self, request: Request) -> int:
         """Most new tokens that the request may cost, thoughts included."""
-        thinks = thinks_first(request.messages, self.thinking, request.prefill)
-        return request.max_tokens + (self.reasoning_tokens if thinks else 0)
+        return token_limit(request, self.thinking, self.reasoning_tokens)
 
     async def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answers in the order asked.
@@ -182,39 +189,82 @@ class LocalModel(Model):
             try:
                 ids, held = encode_request(self.tokenizer, request, self.thinking)
             except NotSupportedError as error:
-                results[index] = _failed(str(error))
+                results[index] = failed_completion(str(error))
                 continue
-            if len(ids) + request.max_tokens > self._context:
-                results[index] = _failed(
-                    f"{len(ids)} prompt tokens and max_tokens {request.max_tokens} exceed the "
-                    f"model's context of {self._context}"
-                )
+            problem = too_long(len(ids), request.max_tokens, self.context)
+            if problem:
+                results[index] = failed_completion(problem)
             else:
-                limit = min(self.token_limit(request), self._context - len(ids))
+                limit = min(self.token_limit(request), self.context - len(ids))
                 rows[index] = Row(request, ids, limit), held
-        order = list(rows)
-        lengths = [len(row.ids) + row.limit for row, _ in rows.values()]
-        for batch in plan_batches(lengths, self.batch_size, _TOKEN_BUDGET):
-            started = time.perf_counter()
-            chosen = [order[place] for place in batch]
-            self._halving(lambda part: self._decode(part, stopped), [rows[i][0] for i in chosen])
-            each = (time.perf_counter() - started) / len(batch)
-            results.update(
-                (i, _completion(*rows[i], latency=each, opened=self._thinking(rows[i][0])))
-                for i in chosen
-            )
+        seconds = self._write([row for row, _ in rows.values()], self.stop_ids, stopped)
+        for (index, (row, held)), each in zip(rows.items(), seconds, strict=True):
+            opened = begins_inside(self.tokenizer, row)
+            results[index] = completion_of(row, held, opened=opened, latency=each)
         return [results[index] for index in range(len(requests))]
 
-    def _thinking(self, row: Row) -> bool:
-        """True if the template has begun the thoughts, so the new text begins inside them."""
-        end = "" if row.request.prefill else self.tokenizer.decode(row.ids[-_MARK_TOKENS:])
-        return ends_opened(end)
+    async def write(
+        self, rows: Sequence[Row], stops: frozenset[int], on_step: Callable[[], None] | None = None
+    ) -> None:
+        """Writes answers to prompts that are token ids already, as a server is sent them.
 
-    def _decode(self, rows: Sequence[Row], stopped: Callable[[], bool]) -> list[None]:
-        for row in rows:  # a second attempt starts anew
-            row.tokens, row.logprobs, row.finish = [], [], ""
-        decode(self.model, self.tokenizer, list(rows), self.stop_ids, stopped)
-        return [None] * len(rows)
+        Args:
+            rows: Filled in place; prompt and new tokens fit into `context`.
+            stops: Tokens that end an answer beside the model's own.
+            on_step: Called in the thread that computes, before each step.
+
+        Raises:
+            OutOfMemoryError: Not even half a batch fits.
+        """
+
+        def step(stopped: Callable[[], bool]) -> bool:
+            if on_step is not None:
+                on_step()
+            return stopped()
+
+        await self._in_thread(
+            lambda stopped: self._write(rows, self.stop_ids | stops, lambda: step(stopped))
+        )
+
+    async def score_tokens(self, rows: Sequence[Sequence[int]], top: int) -> list[list[TokenScore]]:
+        """Every token after the first of each row, and the likeliest one after its end.
+
+        Args:
+            rows: Token ids, at least one and at most `context` each.
+            top: How many of the likeliest tokens to name at each place.
+        """
+        room = _LOGITS // self.model.get_input_embeddings().weight.shape[0]
+        found: dict[int, list[TokenScore]] = {}
+
+        def work(stopped: Callable[[], bool]) -> None:
+            for batch in plan_batches([len(row) for row in rows], self.batch_size, room):
+                scores = self._halving(
+                    lambda part: score_every_token(self.model, [rows[i] for i in part], top), batch
+                )
+                found.update(zip(batch, scores, strict=True))
+
+        await self._in_thread(work)
+        return [found[index] for index in range(len(rows))]
+
+    def _write(
+        self, rows: Sequence[Row], stops: frozenset[int], stopped: Callable[[], bool]
+    ) -> list[float]:
+        """Fills the rows, batch by batch; returns the seconds of each."""
+
+        def decoded(part: Sequence[Row]) -> list[None]:
+            for row in part:  # a second attempt starts anew
+                row.tokens, row.logprobs, row.finish = [], [], ""
+            decode(self.model, self.tokenizer, list(part), stops, stopped)
+            return [None] * len(part)
+
+        seconds = [0.0] * len(rows)
+        lengths = [len(row.ids) + row.limit for row in rows]
+        for batch in plan_batches(lengths, self.batch_size, _TOKEN_BUDGET):
+            started = time.perf_counter()
+            self._halving(decoded, [rows[index] for index in batch])
+            for index in batch:
+                seconds[index] = (time.perf_counter() - started) / len(batch)
+        return seconds
 
     def _score(
         self, texts: Sequence[tuple[Request, str]], stopped: Callable[[], bool]
@@ -228,12 +278,9 @@ class LocalModel(Model):
             except NotSupportedError as error:
                 results[index] = Score(math.nan, 0, reason=str(error))
                 continue
-            if len(item[0]) > self._context:
-                reason = (
-                    f"a conversation of {len(item[0])} tokens exceeds the model's context of "
-                    f"{self._context}: shorten the system prompt or the text"
-                )
-                results[index] = Score(math.nan, item[1], reason=reason)
+            problem = too_long(len(item[0]), 0, self.context)
+            if problem:
+                results[index] = Score(math.nan, item[1], reason=problem)
                 continue
             kept.append(index)
             items.append(item)
@@ -290,72 +337,9 @@ class LocalModel(Model):
             ) from error
 
     @property
-    def _context(self) -> int:
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        return int(limit) if limit else 1 << 30
-
-
-def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The model's own stops, the end that is trained, and a new turn's first token."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    several = configured if isinstance(configured, list) else [configured]
-    try:
-        trained = end_ids(tokenizer)[-1:]
-    except NotSupportedError as error:
-        raise ModelNotFoundError(str(error)) from error
-    found = {*several, *trained, tokenizer.eos_token_id, tokenizer.bos_token_id} - {None}
-    if not found:
-        raise ModelNotFoundError("the tokenizer has no end-of-text token; set eos_token.")
-    return frozenset(int(token) for token in found)
-
-
-def _particulars(stops: frozenset[int], tokenizer: Any, thinking: Thinking) -> dict[str, str]:
-    """What decides answers beside weights and tokenizer; empty where nothing does.
-
-    So a model whose generation config and template add nothing keeps its fingerprint.
-    """
-    more = sorted(stops - {tokenizer.eos_token_id, tokenizer.bos_token_id})
-    found = {
-        "stops": json.dumps(more) if more else "",
-        "rendering": rendering_identity(tokenizer, thinking),
-    }
-    return {name: part for name, part in found.items() if part}
-
-
-def _completion(row: Row, held: bool, *, latency: float, opened: bool = False) -> Completion:
-    text = row.text[1:] if held and row.text.startswith(" ") else row.text
-    reasoning, text = split_reasoning(text, opened=opened)
-    text = without_marks(text) if row.marked else text
-    parsed = parse_json(row.request.prefill + text) if row.request.schema else None
-    if row.finish == "broken":
-        reason = (
-            "the model gives log-probabilities that are not finite: check its weights, or load "
-            "it with dtype float32"
-        )
-        usage = Usage(len(row.ids), len(row.tokens))
-        outcome = Outcome("malformed", reason)
-        return Completion(text, finish="error", usage=usage, latency=latency, outcome=outcome)
-    finish: FinishReason = "length" if row.finish == "length" else "stop"
-    outcome = Outcome("truncated") if finish == "length" else Outcome()
-    if reasoning and not text.strip():
-        said = f"the model was still thinking after {len(row.tokens)} tokens: raise max_tokens "
-        said += "or reasoning_tokens"
-        whole = Outcome("malformed", "the model thought, but gave no answer")
-        outcome = Outcome("truncated", said) if finish == "length" else whole
-    return Completion(
-        text=text,
-        parsed=parsed,
-        finish=finish,
-        usage=Usage(len(row.ids), len(row.tokens)),
-        latency=latency,
-        logprobs=tuple(row.logprobs),
-        outcome=outcome,
-        reasoning=reasoning,
-    )
-
-
-def _failed(reason: str) -> Completion:
-    return Completion(text="", finish="error", outcome=Outcome("error", reason))
+    def context(self) -> int:
+        """Most tokens of a prompt and its answer."""
+        return context_of(self.model.config)
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -25,10 +25,17 @@ def row_seed(request: Request) -> int:
     return int.from_bytes(hashlib.sha256(payload.encode()).digest()[:8], "big") >> 1
 
 
-def uniform_numbers(requests: Sequence[Request], steps: int) -> torch.Tensor:
+def uniform_numbers(
+    requests: Sequence[Request], steps: int, seeds: Sequence[int | None] = ()
+) -> torch.Tensor:
     """One number in [0, 1) for each row and step, drawn from the rows' own generators.
 
     A row's numbers depend on its request only: not on the batch, nor on `steps`.
+
+    Args:
+        requests: The rows' requests.
+        steps: Numbers of each row.
+        seeds: Seeds of the rows' generators; None, or none given: `row_seed`.
 
     Returns:
         (B, steps), float64, on the CPU.
@@ -37,7 +44,8 @@ def uniform_numbers(requests: Sequence[Request], steps: int) -> torch.Tensor:
     for row, request in enumerate(requests):
         if request.temperature > 0:
             # Python's generator: the same numbers with every version of torch.
-            generator = random.Random(row_seed(request))  # noqa: S311
+            seed = seeds[row] if seeds else None
+            generator = random.Random(row_seed(request) if seed is None else seed)  # noqa: S311
             numbers[row] = torch.tensor(
                 [generator.random() for _ in range(steps)], dtype=torch.float64
             )

@@ -11,6 +11,7 @@ import math
 import random
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -146,3 +147,52 @@ def _score_texts(model: Any, items: Sequence[Item]) -> list[Score]:
         else Score(0.0, 0)
         for row, (_, count) in enumerate(items)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """A token at its place.
+
+    Attributes:
+        token: Its id.
+        logprob: Its log-probability after all before it (nats).
+        rank: 1 for the likeliest token of the vocabulary.
+        top: The likeliest tokens there with theirs, likeliest first.
+    """
+
+    token: int
+    logprob: float
+    rank: int
+    top: tuple[tuple[int, float], ...]
+
+
+@torch.inference_mode()
+def score_every_token(
+    model: Any, rows: Sequence[Sequence[int]], top: int
+) -> list[list[TokenScore]]:
+    """Scores every token of each row after its first, then the likeliest one after its end.
+
+    Args:
+        model: A causal language model of transformers, in eval mode.
+        rows: Token ids, at least one each.
+        top: How many of the likeliest tokens to name at each place.
+    """
+    ids, mask, positions = pad_left(rows, model.device)
+    out = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False)
+    found = []
+    for place, row in enumerate(rows):
+        logprobs = out.logits[place, -len(row) :].float().log_softmax(-1)  # (T, V)
+        after = torch.tensor([*row[1:], int(logprobs[-1].argmax())], device=logprobs.device)
+        chosen = logprobs.gather(1, after[:, None])  # (T, 1)
+        ranks = (logprobs > chosen).sum(-1) + 1  # (T,)
+        best, names = logprobs.topk(top, dim=-1)  # (T, top)
+        columns = (after, chosen.squeeze(1), ranks, names, best)
+        found.append(
+            [
+                TokenScore(token, logprob, rank, tuple(zip(ids_, values, strict=True)))
+                for token, logprob, rank, ids_, values in zip(
+                    *(column.tolist() for column in columns), strict=True
+                )
+            ]
+        )
+    return found

@@ -14,7 +14,7 @@ LAST_STAGE = "evaluation"
 """Where a study's runs end: the study has a report, and `anlage report RUN` writes a run's own."""
 _DATA = {*("model", "comparator", "teacher"), *("archetypes", "prompts", "calibration")}
 """Sections that decide what pairs are built, beside the pairs' own settings."""
-_NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation"}
+_NOT_RESULT = {"name", "runs", "batch_size", "chat", "budget", "evaluation", "policy_server"}
 """Sections that change nothing about what is trained."""
 
 

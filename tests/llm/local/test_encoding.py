@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from anlage.errors import NotSupportedError, TrainingError
 from anlage.llm.chat.settings import ChatSettings
+from anlage.llm.local.answer import completion_of
 from anlage.llm.local.decoding import Row, _append
 from anlage.llm.local.encoding import (
     encode,
@@ -20,7 +21,7 @@ from anlage.llm.local.encoding import (
     end_ids,
     rendering_identity,
 )
-from anlage.llm.local.model import LocalModel, _completion
+from anlage.llm.local.model import LocalModel
 from anlage.llm.local.rendering import Thinking, render_chat
 from anlage.llm.message import Message
 from anlage.llm.models import load_model
@@ -323,7 +324,7 @@ def test_marks_of_thoughts_outlive_decoding(
     ids = tokenizer(written + "<|nobody|>", add_special_tokens=False)["input_ids"]
     for token in [*ids, tokenizer.eos_token_id]:
         _append(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
-    found = _completion(row, held=False, latency=0.0)
+    found = completion_of(row, held=False, opened=False)
     assert (found.reasoning, found.text) == (thoughts, answer)
 
 

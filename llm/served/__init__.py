@@ -1,0 +1,1 @@
+"""Local models behind a server: the client that asks one, and a small server of our own."""
