@@ -32,6 +32,7 @@ from .release import package, push
 from .review import review
 from .runs import app as runs
 from .stories import app as stories
+from .studio import studio
 from .study import app as study
 
 # Read once, when torch is imported. Threads that spin while they wait made training up
@@ -202,7 +203,7 @@ app.command()(doctor)
 app.add_typer(cache, name="cache")
 critic.command()(injection)
 app.add_typer(critic, name="critic")
-for command in (confounds, review, package, push):
+for command in (confounds, review, package, push, studio):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(stories, name="stories")
