@@ -16,6 +16,7 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY)
 	$(BIN)/anlage run examples/quickstart.yaml
+	@echo 'Look at it in a browser: $(BIN)/anlage studio, or open runs/quickstart/60_report.html'
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -34,6 +34,7 @@ from .runs import app as runs
 from .serve import serve
 from .spending import DryRun, Yes, agree_to_run, show_estimate
 from .stories import app as stories
+from .studio import studio
 from .study import app as study
 
 # Read once, when torch is imported. Threads that spin while they wait made training up
@@ -211,7 +212,7 @@ app.command()(doctor)
 app.add_typer(cache, name="cache")
 critic.command()(injection)
 app.add_typer(critic, name="critic")
-for command in (confounds, review, serve, package, push):
+for command in (confounds, review, serve, package, push, studio):
     app.command()(command)
 app.add_typer(runs, name="runs")
 app.add_typer(stories, name="stories")

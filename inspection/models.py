@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -145,13 +146,21 @@ class SideBySide:
         }
         self.max_tokens = max_tokens
 
-    def ask(self, question: str) -> dict[str, str]:
-        """Model name -> its answer to a fresh one-turn conversation."""
-        request = Request((Message("user", question),), max_tokens=self.max_tokens)
-        return {
-            name: run_sync(model.complete([request]))[0].text.strip()
-            for name, model in self.models.items()
-        }
+    def ask(
+        self, question: str, before: Mapping[str, Sequence[Message]] | None = None
+    ) -> dict[str, str]:
+        """Model name -> its answer.
+
+        Args:
+            question: What the user says.
+            before: Model name -> what was said so far; None for a fresh conversation.
+        """
+        answers = {}
+        for name, model in self.models.items():
+            said = (*(before or {}).get(name, ()), Message("user", question))
+            request = Request(said, max_tokens=self.max_tokens)
+            answers[name] = run_sync(model.complete([request]))[0].text.strip()
+        return answers
 
 
 def converse(models: SideBySide, console: Console, question: str | None = None) -> None:

@@ -45,6 +45,11 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
+def style_sheet() -> str:
+    """The style sheet of the report, for other pages that show the same things."""
+    return _TEMPLATE.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
+
+
 def render_report(run: Artefacts) -> str:
     """The whole page as HTML, verdict first."""
     template = Template(_TEMPLATE.read_text(encoding="utf-8"))

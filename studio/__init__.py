@@ -1,0 +1,1 @@
+"""The browser's face: screens over the same files and functions as the command line."""
