@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from ..errors import ConfigurationError
+from ..llm.run_sync import run_sync
 
 if TYPE_CHECKING:
     from ..llm.served.server import Server
@@ -54,7 +55,7 @@ def serve(
             await work
 
     try:
-        asyncio.run(until_stopped())
+        run_sync(until_stopped())
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

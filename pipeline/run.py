@@ -15,6 +15,7 @@ from ..errors import (
     AnlageError,
     BudgetError,
     ConfigurationError,
+    ModelNotFoundError,
     NotSupportedError,
     Problem,
     RunDirectoryError,
@@ -244,6 +245,7 @@ def _cost(spent: Spending, total: Spending, seconds: float) -> str:
 
 _FREE: Final = ("constitution", "report")
 """Stages that ask nothing and take no time: making them again costs nothing."""
+_MODELS: Final = frozenset(("model", "critic", "comparator", "teacher"))
 _OF_TRAINING: Final = ("model", "training", "selection", "layers", "conditions", "rounds")
 
 
@@ -264,7 +266,13 @@ def _adopt_changes(context: Context) -> None:
     for stage in stages:
         record = manifest.stages.get(stage.name)
         # What comes after a stage that is made again is made again, too.
-        differs = differs or (record is not None and record.key != stage.key(context))
+        if record is not None and not differs:
+            try:
+                differs = record.key != stage.key(context)
+            except ModelNotFoundError:
+                if _MODELS.isdisjoint(changed):
+                    raise
+                differs = True  # another model, which is not even here
         if record is not None and differs and stage.name not in _FREE:
             touched.append(stage.name)
     if touched:

@@ -46,10 +46,10 @@ def test_evaluate_prints_writes_and_asks_nothing_twice(folder: Path) -> None:
     words = ["evaluate", "scripted", "--suite-dir", str(folder), "--suites", "bad,good+email:4"]
     code, text, _ = call(*words, "--json", "one.json")
     assert code == 0, text
-    assert "10 model calls" in text
+    assert "10 calls" in text
     assert "over-refusal" in text
     code, again, _ = call(*words, "--json", "two.json")
-    assert "0 model calls" in again  # all from the store
+    assert "0 calls" in again  # all from the store
     assert Path("one.json").read_text() == Path("two.json").read_text()
     names = [
         suite["suite"] for suite in json.loads(Path("one.json").read_text())["models"][0]["suites"]
@@ -59,8 +59,8 @@ def test_evaluate_prints_writes_and_asks_nothing_twice(folder: Path) -> None:
 
 def test_a_stopped_evaluation_goes_on_where_it_was(folder: Path) -> None:
     base = ["evaluate", "scripted", "--suite-dir", str(folder)]
-    assert "6 model calls" in call(*base, "--suites", "bad")[1]
-    assert "6 model calls" in call(*base, "--suites", "bad,good")[1]  # only what is new
+    assert "6 calls" in call(*base, "--suites", "bad")[1]
+    assert "6 calls" in call(*base, "--suites", "bad,good")[1]  # only what is new
     with Store(Path("runs") / "cache.sqlite") as store:
         assert store is not None
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from anlage.archetypes.loader import LIBRARY
 from anlage.constitution.compiler import compile_constitution
 from anlage.constitution.yaml_form import dump_constitution
+from anlage.files.write import write_json
 from anlage.llm.message import Message
 from anlage.pipeline.config import RunConfig
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run_directory import RunDirectory, open_run
 from anlage.preferences.dataset import Pairs
+from anlage.preferences.ledger import collect
 from anlage.preferences.pair import Pair
 from anlage.report.run.report import write_report
 from anlage.studio.app import make_app
@@ -78,6 +80,7 @@ def _made() -> Path:
          "prompts": {"sets": ["harm"]}}
     )  # fmt: skip
     run = open_run(Resolved(config))
+    write_json(run.path / "31_outcomes.json", collect([]).to_json())
     run.constitution.write_text(dump_constitution(compile_constitution(only=["guardian"])))
     Pairs([a_pair(number) for number in range(30)]).save(run.pairs)
     run.evaluation.write_text(two_models().to_json())

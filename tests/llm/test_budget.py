@@ -48,7 +48,7 @@ def test_a_batch_that_does_not_fit_is_not_begun() -> None:
     assert budget.spent.calls == 8  # two batches of four; the third would make twelve
     assert stored.store.count("call") == 8
     assert "max_calls: 10" in str(raised.value)
-    assert "Raise it in the config's `budget`" in str(raised.value)
+    assert "`budget` in a config" in str(raised.value)
     assert raised.value.exit_code == 1
 
 
@@ -263,8 +263,9 @@ def test_only_the_budget_may_change(whole: tuple[Path, Run]) -> None:
     model, uncapped = whole
     config = capped(uncapped.path.parent, model, max_tokens=10**9)
     assert run(config, until="pairs").calls == 0
-    with pytest.raises(RunDirectoryError, match=r"batch_size \(4 there, 5 here\)"):
-        run(config.model_copy(update={"batch_size": 5}), until="pairs")
+    fewer = config.prompts.model_copy(update={"limit": 2})
+    with pytest.raises(RunDirectoryError, match="prompts"):
+        run(config.model_copy(update={"prompts": fewer}), until="pairs")
 
 
 def test_a_run_begun_before_there_were_budgets_goes_on(whole: tuple[Path, Run]) -> None:

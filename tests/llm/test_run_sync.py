@@ -62,7 +62,7 @@ def test_what_the_coroutine_raises_is_raised_in_both_places() -> None:
 
 
 INTERRUPTED = """
-import asyncio, sys
+import asyncio, signal, sys
 from anlage.llm.run_sync import run_sync
 
 async def long():
@@ -71,6 +71,9 @@ async def long():
         await asyncio.sleep(60)
     finally:
         print("cancelled", flush=True)
+
+# A shell that starts its jobs in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def cell():
     loop = asyncio.new_event_loop()

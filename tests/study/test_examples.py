@@ -12,13 +12,19 @@ from anlage.study.planning.plan import make_plan
 
 ROOT = Path(anlage.__file__).parent
 STUDIES = sorted((ROOT / "examples" / "studies").glob("s[0-9]*.yaml"))
+LARGE = ("s0", "s5", "s6", "s7")
+"""Studies whose plan takes longest: planned by `make test-slow`."""
+PLANNED = [
+    pytest.param(file, id=file.stem, marks=[pytest.mark.slow] if file.name[:2] in LARGE else [])
+    for file in STUDIES
+]
 
 
 def test_all_eight_are_there() -> None:
     assert [file.name[:2] for file in STUDIES] == [f"s{i}" for i in range(8)]
 
 
-@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", PLANNED)
 def test_it_can_be_planned(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     small, full = make_plan(design(file)), make_plan(design(file, full=True))

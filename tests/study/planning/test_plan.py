@@ -39,6 +39,7 @@ def test_a_plan_holds_what_its_runs_ask(tmp_path: Path) -> None:
 
 
 def test_a_price_that_is_not_known_is_no_price(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
     file = write_study(tmp_path, tmp_path / "x", seeds=[0], set={"critic": "openai:nobody-knows"})
     assert make_plan(design(file)).usd is None
     free = write_study(tmp_path / "free", tmp_path / "x", seeds=[0])
