@@ -159,12 +159,15 @@ def flag(run: RunDirectory, pair_id: str, *, wrong: bool, note: str = "") -> Non
 
 
 def read_reviews(run: RunDirectory) -> tuple[dict[str, Review], dict[str, str]]:
-    """Every reviewer's sheet read back with its key, and why one could not be."""
+    """Every reviewer's sheet read back with its key, and why one could not be.
+
+    Looking keeps nothing: what is trained next stays as it was.
+    """
     found: dict[str, Review] = {}
     problems: dict[str, str] = {}
     for name in reviewers(run):
         try:
-            found[name] = read_sheet(run, sheet_of(run, name))
+            found[name] = read_sheet(run, sheet_of(run, name), keep=False)
         except ConfigurationError as error:
             problems[name] = str(error)
     return found, problems

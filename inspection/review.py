@@ -119,10 +119,15 @@ def export_sheet(
     return len(drawn)
 
 
-def read_sheet(run: RunDirectory, sheet: Path) -> Review:
-    """Reads a filled sheet with the key the run kept, and keeps what it says for training.
+def read_sheet(run: RunDirectory, sheet: Path, *, keep: bool = True) -> Review:
+    """Reads a filled sheet with the key the run kept.
 
     Commas or semicolons may separate the cells; columns may be added or moved.
+
+    Args:
+        run: The run that the sheet was written from.
+        sheet: The sheet; one reviewer's, by its name.
+        keep: Keeps what it says in the run directory, where the next training finds it.
 
     Raises:
         ConfigurationError: It is not a sheet of this run's pairs, or cells cannot be
@@ -158,9 +163,12 @@ def read_sheet(run: RunDirectory, sheet: Path) -> Review:
         tuple(judged for judged in found.values() if judged is not None),
         sum(judged is None for judged in found.values()),
     )
-    labels = {row.pair.id: row.holds for row in review.rows}
-    name = rows[0][1]["row"].strip().partition("-")[0]
-    write_json(run.path / FOLDER / f"{name}.labels.json", {"source": sheet.name, "labels": labels})
+    if keep:
+        labels = {row.pair.id: row.holds for row in review.rows}
+        name = rows[0][1]["row"].strip().partition("-")[0]
+        # Sheets of the same pairs share a key: each reviewer's labels are a file of their own.
+        file = run.path / FOLDER / f"{name}.{sheet.stem}.labels.json"
+        write_json(file, {"source": sheet.name, "labels": labels})
     return review
 
 

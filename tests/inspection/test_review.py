@@ -205,6 +205,24 @@ def test_a_sheet_read_back_is_kept_for_training(a_run: RunDirectory, tmp_path: P
     assert len(kept) == 5
 
 
+def test_reviewers_of_the_same_pairs_do_not_overwrite_each_other(
+    a_run: RunDirectory, tmp_path: Path
+) -> None:
+    sheets = []
+    for name, good in (("reviewer-1", False), ("reviewer-2", True)):
+        export_sheet(a_run, tmp_path / f"{name}.csv", limit=6)
+        filled = fill(
+            tmp_path / f"{name}.csv",
+            lambda n, row, good=good: "BA"[(good_side(n, row) == "A") == good],  # type: ignore[misc]
+        )
+        sheets.append(filled.rename(tmp_path / f"{name}.csv"))
+    read_sheet(a_run, sheets[0], keep=False)
+    assert reviewed(a_run.path) == {}
+    for sheet in sheets:
+        read_sheet(a_run, sheet)
+    assert set(reviewed(a_run.path).values()) == {"rejected"}
+
+
 def test_a_sheet_can_hold_one_failure_mode_only(a_run: RunDirectory, tmp_path: Path) -> None:
     pairs = [
         replace(one, failure_mode="sycophancy") if number < 4 else one
