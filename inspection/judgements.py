@@ -178,18 +178,17 @@ def right_labels(reviews: Mapping[str, Review]) -> dict[str, Rate]:
     counts: dict[str, list[bool]] = {}
     for review in reviews.values():
         for row in review.rows:
-            if row.said != "tie":
-                counts.setdefault(row.pair.failure_mode, []).append(row.said == row.labelled)
+            if row.holds != "tie":
+                counts.setdefault(row.pair.failure_mode, []).append(row.holds == "chosen")
     return {mode: Rate(sum(said), len(said)) for mode, said in sorted(counts.items())}
 
 
 def between(reviews: Mapping[str, Review]) -> dict[tuple[str, str], Kappa]:
     """Agreement of every two reviewers on the pairs that both judged."""
     said = {
-        name: {row.pair.id: "tie" if row.said == "tie" else str(row.said == row.labelled)
-               for row in review.rows}
+        name: {row.pair.id: str(row.holds) for row in review.rows}
         for name, review in reviews.items()
-    }  # fmt: skip
+    }
     names = sorted(said)
     result: dict[tuple[str, str], Kappa] = {}
     for index, first in enumerate(names):
@@ -210,8 +209,8 @@ def wrong_labels(run: RunDirectory, reviews: Mapping[str, Review]) -> list[str]:
     flagged = set(votes)
     for review in reviews.values():
         for row in review.rows:
-            if row.said != "tie" and row.pair.id not in flagged:
-                against = 1 if row.said != row.labelled else -1
+            if row.holds != "tie" and row.pair.id not in flagged:
+                against = 1 if row.holds == "rejected" else -1
                 votes[row.pair.id] = votes.get(row.pair.id, 0) + against
     return [pair.id for pair in Pairs.load(run.pairs) if votes.get(pair.id, 0) > 0]
 
@@ -234,7 +233,8 @@ def without(run: RunDirectory, wrong: Sequence[str], folder: Path) -> Path:
     if config.get("rounds", 1) != 1:
         fix = "review a run with one round, or name the pairs in a layer by hand"
         raise ConfigurationError.one("D030", run.path, "later rounds make their own pairs", fix)
-    left = Pairs(pair for pair in Pairs.load(run.pairs) if pair.id not in set(wrong))
+    out = set(wrong)
+    left = Pairs(pair for pair in Pairs.load(run.pairs) if pair.id not in out)
     if not left:
         raise ConfigurationError.one("D030", run.path, "no pair would be left", "build new ones")
     data = left.save(run.path / FOLDER / "pairs.jsonl")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..errors import StoreError
 from ..files.write import hash_path
 from ..llm.budget import Spending
 from ..pipeline.manifest import Manifest
@@ -58,7 +59,10 @@ def run_state(run: Path, *, check: tuple[str, ...] | None = None) -> RunState:
     seconds = sum(record.seconds for record in manifest.stages.values())
     calls = sum(record.calls for record in manifest.stages.values())
     adopted = sum(bool(record.adopted) for record in manifest.stages.values())
-    spent = read_spending(run / "spending.jsonl")
+    try:
+        spent = read_spending(run / "spending.jsonl")
+    except StoreError as error:
+        return RunState("corrupt", str(error), seconds, calls, adopted)
     damaged = damaged_files(manifest, check)
     if state == "finished" and damaged:
         return RunState(

@@ -8,11 +8,9 @@ from typing import Final
 from starlette.responses import FileResponse, Response
 
 from ..archetypes.draft import new_archetype
-from ..errors import StoreError
 from ..files.write import hash_path
 from ..inspection.registry import RegisteredRun
 from ..inspection.run_state import run_state
-from ..pipeline.spending import read_spending
 from .live import is_at_work
 from .page import Asked, go_to, pages_of, screen
 from .place import NotThereError, verdict_of
@@ -62,10 +60,7 @@ def _row(run: RegisteredRun) -> _Row:
 
 
 def _cost(run: RegisteredRun) -> str:
-    try:
-        spent = read_spending(run.path / "spending.jsonl")
-    except StoreError:
-        return "spending.jsonl cannot be read"
+    spent = run.state.spent
     money = f", ${spent.usd:.2f}" if spent.usd else ""
     return f"{spent.calls or run.state.calls} calls{money}, {run.state.seconds / 60:.0f} min"
 

@@ -19,13 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ..errors import RunDirectoryError, StoreError
+from ..errors import RunDirectoryError
 from ..files.lines import json_lines
 from ..inspection.registry import read_config
 from ..inspection.run_state import run_state
 from ..pipeline.manifest import Manifest
 from ..pipeline.run_directory import RunDirectory
-from ..pipeline.spending import read_spending
 from .page import Asked, go_to, screen
 from .place import Place
 
@@ -142,14 +141,10 @@ def state_of(folder: Path) -> dict[str, Any]:
         stages = {name: asdict(record) for name, record in Manifest(folder).stages.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"manifest.json cannot be read just now ({error})"
-    try:
-        spent: Any = read_spending(folder / "spending.jsonl")
-    except StoreError as error:
-        spent, problem = None, str(error)
     metrics = _rows(folder / "40_training" / "metrics.jsonl")
     return {
         "name": folder.name, "state": state, "at_work": is_at_work(folder), "stages": stages,
-        "problem": problem, "spent": spent, "budget": read_config(folder).get("budget") or {},
+        "problem": problem, "spent": state.spent, "budget": read_config(folder).get("budget") or {},
         "pairs": _rows(folder / "30_pairs.jsonl", last=3)[::-1], "curves": curves(metrics),
         "events": _rows(folder / "40_training" / "conditions.jsonl", last=12)[::-1],
         "log": _tail(log_of(folder)),

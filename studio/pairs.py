@@ -185,15 +185,12 @@ def _table(asked: Asked) -> Response:
 
 def _pair(asked: Asked) -> Response:
     run = asked.place.run(asked.path("run"))
-    index_of(run)
     name = asked.path("pair")
-    if not re.fullmatch(r"[0-9a-f]{12}", name):
-        raise NotThereError(f"There is no pair {name!r}.")
+    row = _found(run, name)
     try:
         found = trace(run, name)
     except KeyError as error:
         raise NotThereError(f"The constitution lacks a principle of this pair: {error}") from None
-    row = _row(found.pair, _checks(run).get(found.pair.prompt_id))
     data = {
         "run": run, "found": found, "pair": found.pair, "doubts": row.doubts,
         "chosen": marked(found.pair.chosen, found.pair.rejected),
@@ -202,6 +199,13 @@ def _pair(asked: Asked) -> Response:
         "lines": [_editable(asked, principle.file) for principle in found.principles],
     }  # fmt: skip
     return asked.page("pair.html", data=data)
+
+
+def _found(run: RunDirectory, name: str) -> Row:
+    row = next((row for row in index_of(run).rows if row.pair.id == name), None)
+    if row is None:
+        raise NotThereError(f"There is no pair {name!r}.")
+    return row
 
 
 def _editable(asked: Asked, file: Path) -> str:
@@ -216,8 +220,7 @@ def _editable(asked: Asked, file: Path) -> str:
 def _flag(asked: Asked) -> Response:
     run = asked.place.run(asked.path("run"))
     name = asked.path("pair")
-    if name not in {row.pair.id for row in index_of(run).rows}:
-        raise NotThereError(f"There is no pair {name!r}.")
+    _found(run, name)
     flag(run, name, wrong=asked.form.get("wrong") == "yes", note=asked.form.get("note", ""))
     return go_to(f"/runs/{run.path.name}/pairs/{name}")
 

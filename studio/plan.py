@@ -12,13 +12,12 @@ from starlette.responses import Response
 
 from ..archetypes.loader import LIBRARY
 from ..archetypes.vocabulary import opposite
-from ..constitution.compiler import compile_constitution
 from ..errors import AnlageError, ConfigurationError
 from ..files.write import write_atomically
-from ..llm.budget import Spending
 from ..llm.local.embedded import EMBEDDED
 from ..pipeline.config import load_config
 from ..pipeline.estimate import RunEstimate, estimate
+from ..pipeline.inputs import declared_modes
 from ..pipeline.preflight import preflight
 from ..pipeline.resolved import Resolved
 from ..prompts.loader import SETS
@@ -88,9 +87,8 @@ def _known(resolved: Resolved, source: str) -> Iterator[Check]:
 
 
 def _guards(resolved: Resolved) -> Iterator[Check]:
-    chosen = resolved.archetypes
-    if chosen.path is None:
-        guarded = {each.failure_mode for each in compile_constitution(LIBRARY, only=chosen.only)}
+    if resolved.archetypes.path is None:
+        guarded = declared_modes(resolved)
         lacking = sorted({opposite(mode) for mode in guarded} - guarded)
         if lacking:
             names = ", ".join(mode.replace("_", " ") for mode in lacking)
@@ -125,25 +123,21 @@ def _trains(resolved: Resolved) -> Iterator[Check]:
     for problem in found.problems:
         state = "error" if problem.severity == "error" else "look"
         yield Check(state, "Training", f"{problem.message}. {problem.fix}")
-    if found.need is not None:
+    if found.need is not None and not any(p.code == "T010" for p in found.problems):
         yield Check("ok", "Memory", f"about {found.need.total / 1e9:.1f} GB are needed")
 
 
 def _amounts(found: RunEstimate) -> dict[str, Any]:
     rows = [
         (row.stage, row.model, _range(row.low.calls, row.high.calls),
-         _range(_tokens(row.low), _tokens(row.high)))
+         _range(row.low.tokens, row.high.tokens))
         for row in found.rows
     ]  # fmt: skip
     low, high = found.low, found.high
     paid = low.usd is not None and high.usd is not None
     cost = f"${low.usd:,.2f} to ${high.usd:,.2f}" if paid else "a price is not known"
-    total = (_range(low.calls, high.calls), _range(_tokens(low), _tokens(high)), cost)
-    return {"rows": rows, "total": total, "notes": found.notes}
-
-
-def _tokens(spending: Spending) -> int:
-    return spending.prompt_tokens + spending.completion_tokens
+    total = (_range(low.calls, high.calls), _range(low.tokens, high.tokens), cost)
+    return {"rows": rows, "total": total, "time": found.time, "notes": found.notes}
 
 
 def _range(low: int, high: int) -> str:

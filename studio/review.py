@@ -118,7 +118,7 @@ def _result(asked: Asked) -> Response:
         (name, row, row.pair)
         for name, found in reviews.items()
         for row in found.rows
-        if row.said not in ("tie", row.labelled)
+        if row.holds == "rejected"
     ]
     data = {
         "run": run, "agreed": agreed, "problems": problems, "differing": differing,
