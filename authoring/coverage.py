@@ -122,7 +122,7 @@ def coverage(
     checks = Counter(
         (r.prompt.failure_mode, r.prompt.split)
         for r in located
-        if r.check is not None and _at_risk(r.prompt.role)
+        if r.check is not None and r.prompt.role == "at_risk"
     )
     quality = json.loads(MEASURED.read_text(encoding="utf-8")) if prompts is None else {}
     probes = Counter(row.answers.failure_mode for row in pairs)
@@ -248,11 +248,6 @@ def _shade(axes: Axes, shades: Sequence[Sequence[float]], columns: int) -> None:
     axes.set_yticks([y - 0.5 for y in range(1, len(shades))], minor=True)
     axes.grid(which="minor", color="lightgrey", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
-
-
-def _at_risk(role: str) -> bool:
-    """Each twin pair is counted once, at its at-risk half."""
-    return role == "at_risk"
 
 
 def _quality(found: dict[str, dict[str, Any]] | None) -> tuple[Rate | None, Rate | None]:

@@ -68,12 +68,12 @@ def evaluate(
     if list_:
         return console.print(_suite_table())
     words, bounds = list(models or []), _gates(gates)
+    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
     if not (suites or profile):
-        return _evaluate_run(words, split=split, again=again, dry_run=dry_run, yes=yes)
+        return _evaluate_run(words, split=split, again=again, limits=limits)
     from ..inspection.suites import Asked
 
     asked = Asked(suites, profile, suite_dir, judge, quality, system, max_tokens, seed)
-    limits = Limits(dry_run, yes, max_calls, max_usd, prices)
     result = _measured(words, asked, limits, store, batch_size)
     if json_file is not None:
         write_atomically(json_file, result.to_json())
@@ -174,7 +174,7 @@ def _suite_table() -> Table:
 
 
 def _evaluate_run(
-    words: Sequence[str], *, split: Literal["dev", "test"], again: bool, dry_run: bool, yes: bool
+    words: Sequence[str], *, split: Literal["dev", "test"], again: bool, limits: Limits
 ) -> None:
     from ..inspection.models import is_run
 
@@ -186,13 +186,17 @@ def _evaluate_run(
     if split == "test" and again:
         fix = "leave --again out; the test twins are measured anew each time"
         raise ConfigurationError.one("X006", "--again", "is for dev only", fix)
+    if limits != Limits(limits.dry_run, limits.yes):
+        fix = "set `budget` in the run's config"
+        message = "`--max-calls`, `--max-usd` and `--prices` are for suites"
+        raise ConfigurationError.one("X006", "evaluate", message, fix)
     from ..pipeline.resolved import Resolved
     from .render.evaluation import evaluation_report
 
     file = target / "config.yaml" if target.is_dir() else target
-    if dry_run:
+    if limits.dry_run:
         return show_estimate(file, console)
-    agree_to_run(Resolved.load(file), str(file), yes=yes)
+    agree_to_run(Resolved.load(file), str(file), yes=limits.yes)
     if split == "test":
         from ..pipeline.run import evaluate_test_split
 

@@ -27,7 +27,7 @@ PAID_CALLS: Final = 50
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only estimate calls, tokens, cost.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before many paid calls.")]
 MaxCalls = Annotated[int | None, typer.Option(min=1, help="Most calls, local ones included.")]
-MaxUsd = Annotated[float | None, typer.Option(min=0.0, help="Most US dollars.")]
+MaxUsd = Annotated[float | None, typer.Option(min=0.01, help="Most US dollars.")]
 Prices = Annotated[Path | None, typer.Option(help="YAML file with prices of your own.")]
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class Limits:
                 raise typer.Exit
             self.agree(paid)
         progress = StageProgress(Console(stderr=True))
-        limits = BudgetLimits(max_calls=self.max_calls, max_usd=self.max_usd or None)
+        limits = BudgetLimits(max_calls=self.max_calls, max_usd=self.max_usd)
         started = time.monotonic()
         with Store(store) as kept, progress.stage(title):
             models = RunModels(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +25,8 @@ def studio(
 
     The first line printed is the address; whoever has it may use the studio.
     """
+    import webbrowser
+
     try:
         from ..studio.app import serve
     except ModuleNotFoundError as error:

@@ -171,8 +171,10 @@ class CountingModels(RunModels):
         chat = parse_chat_spec(spec)
         price = self.prices.price(spec)
         limits = token_limits(spec, self._chat or ChatSettings())
+        # With an adapter it is another model: what the base was asked does not answer for it.
+        name = f"{spec} ({adapter})" if adapter else spec
         model = EstimatingModel(
-            spec, HIGH, price, limits=limits, can_score=chat is None, on_call=book
+            name, HIGH, price, limits=limits, can_score=chat is None, on_call=book
         )
         if chat is not None:
             model.own_fingerprint = self.identity(spec)  # under it its stored calls are found

@@ -29,7 +29,6 @@ class EvaluationStage(Stage):
     title = "evaluating before and after"
     version = 2
     outputs = ("50_evaluation.json",)
-    version = 2
     shipped = (
         "archetypes/failure_modes.yaml",
         "evaluation/held_out_text.txt",

@@ -69,8 +69,7 @@ def problems_of(names: Sequence[str]) -> list[Problem]:
     found = []
     for name in dict.fromkeys(names):
         wrong = list(_wrong("MODEL", name))
-        spec = None if wrong else parse_chat_spec(name)
-        told = wrong or (list(_silent(spec, ChatSettings(), 1.0)) if spec is not None else [])
+        told = wrong or list(_unready(name, ChatSettings(), 1.0))
         found += [Problem(code, "error", name, 0, message, fix) for code, message, fix in told]
     return found
 

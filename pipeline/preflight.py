@@ -28,6 +28,7 @@ from .config import at_lines
 from .inputs import (
     chosen_archetypes,
     compile_for,
+    declared_modes,
     evaluation_checks,
     evaluation_prompts,
     labelled_pairs,
@@ -95,7 +96,7 @@ def asked_before(resolved: Resolved) -> bool:
     if not specs or not file.is_file():
         return False
     with Store(file) as store:
-        known = {entry.model for entry in store.entries("call")}
+        known = store.models("call")
     return all(spec.fingerprint + resolved.chat.identity in known for spec in specs)
 
 
@@ -181,16 +182,13 @@ def _unmeasured(resolved: Resolved, source: str) -> Iterator[Problem]:
     for prompt in evaluation_prompts(resolved):
         if prompt.id in checks or threat(prompt) in ("harmful_compliance", "over_refusal"):
             measured.add(threat(prompt))
-    own = {p.failure_mode for a in chosen_archetypes(resolved.archetypes) for p in a.principles}
-    guards = resolved.archetypes.guards
-    for mode in sorted(own.intersection(guards) if guards is not None else own):
-        if mode not in measured:
-            message = (
-                f"`archetypes`: nothing measures {mode}: no prompt of it has a check, no judge "
-                "reads it and no answers are labelled"
-            )
-            fix = "write `exemplars` for it, or prompts with a `check`"
-            yield Problem("R014", "warning", source, 0, message, fix)
+    for mode in sorted(declared_modes(resolved) - measured):
+        message = (
+            f"`archetypes`: nothing measures {mode}: no prompt of it has a check, no judge "
+            "reads it and no answers are labelled"
+        )
+        fix = "write `exemplars` for it, or prompts with a `check`"
+        yield Problem("R014", "warning", source, 0, message, fix)
 
 
 # --- the machine and what it reaches

@@ -285,6 +285,15 @@ class Store:
             row = self._connection().execute("SELECT COUNT(*) FROM entries WHERE kind = ?", [kind])
             return int(row.fetchone()[0])
 
+    def models(self, kind: str) -> set[str]:
+        """Fingerprints of the models that stored values of a kind come from."""
+        _check_kind(kind)
+        with self._lock, self._translated("read"):
+            found = self._connection().execute(
+                "SELECT DISTINCT model FROM entries WHERE kind = ?", [kind]
+            )
+            return {str(row[0]) for row in found}
+
     def close(self) -> None:
         """Closes the file. A second call does nothing."""
         with self._lock:

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import ModelNotFoundError, NotSupportedError
 from ..llm.local.embedded import resolve_model
-from ..llm.local.loading import best_dtype
+from ..llm.local.loading import dtype_of
 from .checks.model_fit import ensure_padding, fused_layers, silence_dropout
 from .config import TrainConfig
 from .processes import on_cpu
@@ -33,9 +33,7 @@ class Start:
 
 def compute_dtype(config: TrainConfig) -> torch.dtype:
     """The type matrices are multiplied in."""
-    if config.dtype == "auto":
-        return best_dtype()
-    return torch.bfloat16 if config.dtype == "bfloat16" else torch.float32
+    return dtype_of(config.dtype)
 
 
 def load_start(model: str | Any, config: TrainConfig) -> Start:

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ...authoring.coverage import SPLITS, Coverage
-from ...evaluation.wording import percent
 
 if TYPE_CHECKING:
     from ...authoring.diff import PrincipleChange
@@ -42,6 +41,8 @@ def loop_text(found: AuthorLoop) -> RenderableType:
 
 def coverage_text(found: Coverage) -> RenderableType:
     """Failure modes with their guards and counts, domains, motives, and what is missing."""
+    from ...evaluation.wording import percent  # slow to load, and only this needs it
+
     table = Table(title=f"{len(found.archetypes)} archetypes, {len(found.modes)} failure modes")
     table.add_column("failure mode")
     table.add_column("principles", justify="right")

@@ -114,7 +114,7 @@ def decode(
         logprobs = (picked - logits.logsumexp(-1)).tolist()
         for index, token, logprob in zip(live, chosen.tolist(), logprobs, strict=True):
             if not rows[index].finish:
-                _append(rows[index], token, logprob, tokenizer, stop_ids)
+                append_token(rows[index], token, logprob, tokenizer, stop_ids)
         keep = [place for place, index in enumerate(live) if not rows[index].finish]
         if not keep:
             return
@@ -159,7 +159,10 @@ def read_prefixes(
     return ids, torch.cat([mask[chosen], own], dim=-1), positions
 
 
-def _append(row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]) -> None:
+def append_token(
+    row: Row, token: int, logprob: float, tokenizer: Any, stop_ids: frozenset[int]
+) -> None:
+    """Adds a token to an answer, or ends it: by a stop id, a stop string, its limit or a fault."""
     if not math.isfinite(logprob):
         row.end(tokenizer, "broken")
     elif token in stop_ids:

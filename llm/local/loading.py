@@ -43,9 +43,7 @@ def load_parts(name: str, adapter: Path | None, dtype: str) -> Parts:
         ValueError: Unknown dtype.
     """
     folder = resolve_model(name)
-    target = best_dtype() if dtype == "auto" else _DTYPES.get(dtype)
-    if target is None:
-        raise ValueError(f"dtype {dtype!r} is not one of auto, {', '.join(_DTYPES)}")
+    target = dtype_of(dtype)
     if adapter is not None and not (adapter / "adapter_model.safetensors").is_file():
         raise ModelNotFoundError(
             f"the adapter folder {str(adapter)!r} has no adapter_model.safetensors. "
@@ -68,6 +66,17 @@ def load_parts(name: str, adapter: Path | None, dtype: str) -> Parts:
         "dtype": str(target),
     }
     return Parts(model, tokenizer, parts)
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The type of this name; `auto` is `best_dtype`.
+
+    Raises:
+        ValueError: Unknown name.
+    """
+    if name != "auto" and name not in _DTYPES:
+        raise ValueError(f"dtype {name!r} is not one of auto, {', '.join(_DTYPES)}")
+    return best_dtype() if name == "auto" else _DTYPES[name]
 
 
 def best_dtype() -> torch.dtype:

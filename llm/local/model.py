@@ -238,6 +238,8 @@ class LocalModel(Model):
 
         def work(stopped: Callable[[], bool]) -> None:
             for batch in plan_batches([len(row) for row in rows], self.batch_size, room):
+                if stopped():
+                    raise KeyboardInterrupt
                 scores = self._halving(
                     lambda part: score_every_token(self.model, [rows[i] for i in part], top), batch
                 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..local.decoding import Row
+from ..local.decoding import Row, append_token
 from ..local.model import LocalModel
 from ..local.scoring import TokenScore
 
@@ -81,7 +81,7 @@ async def _run(jobs: Sequence[Job]) -> None:
     """Writes the answers, then scores what is to be scored."""
     model = jobs[0].model
     scored = [job for job in jobs if job.top is not None]
-    writing = [job for job in jobs if job not in scored or not _is_next_token(job)]
+    writing = [job for job in jobs if job.top is None or not _is_next_token(job)]
 
     def on_step() -> None:
         for job in writing:
@@ -105,11 +105,10 @@ def _is_next_token(job: Job) -> bool:
 
 
 def _fill(job: Job, likeliest: TokenScore) -> None:
-    ended = likeliest.token in job.model.stop_ids | job.stops
-    if not ended:
-        job.row.tokens, job.row.logprobs = [likeliest.token], [likeliest.logprob]
+    stops = job.model.stop_ids | job.stops
+    append_token(job.row, likeliest.token, likeliest.logprob, job.model.tokenizer, stops)
+    if job.row.tokens:
         job.scores = [*job.scores, likeliest]
-    job.row.end(job.model.tokenizer, "stop" if ended else "length")
 
 
 def _settle(jobs: Sequence[Job], error: Exception | None) -> None:

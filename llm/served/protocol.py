@@ -136,7 +136,8 @@ def asked_chat(body: Mapping[str, Any]) -> Asked:
     Raises:
         FieldError: A field is wrong, or cannot be honoured.
     """
-    given = body.get("max_completion_tokens", body.get("max_tokens"))
+    given = body.get("max_completion_tokens")
+    given = body.get("max_tokens") if given is None else given
     common = _common({**body, "max_tokens": given}, default_tokens=_CHAT_TOKENS)
     messages = _messages(body.get("messages"))
     prefill = ""

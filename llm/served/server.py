@@ -154,10 +154,10 @@ class Server:
 
     def _model(self, body: Mapping[str, Any]) -> tuple[str, LocalModel]:
         name = body.get("model") or self.name
-        if name not in self._models:
+        if not isinstance(name, str) or name not in self._models:
             message = f"The model `{name}` does not exist."
             raise FieldError("model", message, status=404)
-        return str(name), self._models[name][0]
+        return name, self._models[name][0]
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
@@ -175,7 +175,9 @@ class Server:
             for place, job in enumerate(jobs)
         ]
         frame = frame_of("text_completion", name)
-        return web.json_response({**frame, "choices": choices, "usage": usage_of(_rows(jobs))})
+        return web.json_response(
+            {**frame, "choices": choices, "usage": usage_of([job.row for job in jobs])}
+        )
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
@@ -190,7 +192,7 @@ class Server:
         found = completion_of(job.row, held, opened=opened)
         choice = chat_choice(found, job.row, job.scores, asked, model.tokenizer)
         frame = frame_of("chat.completion", name)
-        return web.json_response({**frame, "choices": [choice], "usage": usage_of(_rows([job]))})
+        return web.json_response({**frame, "choices": [choice], "usage": usage_of([job.row])})
 
     def _job(self, model: LocalModel, ids: list[int], asked: Asked) -> Job:
         row = Row(asked.request, ids, asked.request.max_tokens, seed=asked.seed)
@@ -273,10 +275,6 @@ def _sure(job: Job, count: int, *, held: bool) -> str:
     text = text.rstrip("\N{REPLACEMENT CHARACTER}")
     begun = [n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])]
     return text[: len(text) - max(begun, default=0)]
-
-
-def _rows(jobs: Sequence[Job]) -> list[Row]:
-    return [job.row for job in jobs]
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

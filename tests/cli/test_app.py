@@ -141,6 +141,17 @@ def test_chat_answers_side_by_side(shell: Call, finished: Run) -> None:
     assert "trained" in out
 
 
+@pytest.mark.parametrize("limit", [("--max-calls", "5"), ("--max-usd", "1")])
+def test_limits_that_only_suites_keep_are_refused_for_a_run(
+    shell: Call, finished: Run, limit: tuple[str, str]
+) -> None:
+    code, _, err = call(*shell, "evaluate", str(finished.path), *limit)
+    assert code == 2
+    assert "are for suites" in " ".join(err.split())
+    code, _, err = call(*shell, "evaluate", "scripted", "--suites", "neutral", "--max-usd", "0")
+    assert code == 2  # a cap of nothing is no cap
+
+
 def test_the_test_twins_are_measured_on_request_only(shell: Call, finished: Run) -> None:
     assert not (finished.path / "51_evaluation_test.json").exists()
     code, out, _ = call(*shell, "evaluate", str(finished.path), "--split", "test")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from anlage.cli.app import app
 from anlage.errors import ConfigurationError
+from anlage.llm.message import Message
+from anlage.llm.prices import load_prices
+from anlage.llm.request import Request
 from anlage.pipeline.config import RunConfig, resolved_text
 from anlage.pipeline.estimate import RunEstimate, estimate
+from anlage.pipeline.estimating_model import CountingModels
 from anlage.pipeline.resolved import Resolved
 from anlage.pipeline.run import run
 from anlage.pipeline.spending import read_spending
@@ -179,3 +184,11 @@ def test_a_wrong_config_is_told_before_anything_is_estimated(tmp_path: Path) -> 
     )
     with pytest.raises(ConfigurationError, match=r"none\.yaml"):
         estimate(Resolved(config))
+
+
+def test_a_model_with_an_adapter_is_counted_beside_its_base(tmp_path: Path) -> None:
+    asked = [Request((Message("user", "How?"),), max_tokens=4)]
+    with CountingModels(tmp_path / "cache.sqlite", load_prices()) as models:
+        for adapter in (None, tmp_path / "adapter"):
+            asyncio.run(models.get("scripted", adapter).complete(asked))
+        assert models.asked["scripted"].calls == 2

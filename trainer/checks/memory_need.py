@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ...llm.local.loading import best_dtype
+from ...llm.local.loading import dtype_of
 from ..config import TrainConfig
 
 _RUNTIME = 0.9e9
@@ -121,9 +121,7 @@ def memory_need(
         split: Processes that weights, gradients and optimizer are split over (FSDP,
             DeepSpeed ZeRO-3). Each still holds one whole layer while it computes it.
     """
-    # Not by way of `assembly`, which loads the whole trainer: this is asked before a dry run.
-    half = best_dtype() == torch.bfloat16 if config.dtype == "auto" else config.dtype == "bfloat16"
-    value = 2 if half else 4
+    value = 2 if dtype_of(config.dtype) == torch.bfloat16 else 4
     lengths = sorted((_tokens(row, config.share_prompts) for row in rows), reverse=True)
     answers = sorted((len(r["chosen_ids"]) + len(r["rejected_ids"]) for r in rows), reverse=True)
     tokens, scored = sum(lengths[: config.batch_size]), sum(answers[: config.batch_size])

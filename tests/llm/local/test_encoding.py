@@ -13,7 +13,7 @@ import pytest
 from anlage.errors import NotSupportedError, TrainingError
 from anlage.llm.chat.settings import ChatSettings
 from anlage.llm.local.answer import completion_of
-from anlage.llm.local.decoding import Row, _append
+from anlage.llm.local.decoding import Row, append_token
 from anlage.llm.local.encoding import (
     encode,
     encode_request,
@@ -323,7 +323,7 @@ def test_marks_of_thoughts_outlive_decoding(
     row = Row(Request(ASK, max_tokens=999), [], 999)
     ids = tokenizer(written + "<|nobody|>", add_special_tokens=False)["input_ids"]
     for token in [*ids, tokenizer.eos_token_id]:
-        _append(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
+        append_token(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
     found = completion_of(row, held=False, opened=False)
     assert (found.reasoning, found.text) == (thoughts, answer)
 
@@ -334,7 +334,7 @@ def test_an_answer_without_thoughts_is_decoded_as_ever(name: str) -> None:
     row = Row(Request(ASK, max_tokens=999), [], 999)
     ids = tokenizer("It is <s>so.", add_special_tokens=False)["input_ids"]
     for token in [*ids, tokenizer.eos_token_id]:
-        _append(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
+        append_token(row, token, -1.0, tokenizer, frozenset({tokenizer.eos_token_id}))
     assert row.text == tokenizer.decode(ids, skip_special_tokens=True) == "It is so."
 
 

@@ -113,6 +113,20 @@ def test_log_probabilities_of_prompt_and_answer_belong_together(server: Served) 
     )
 
 
+def test_one_token_that_is_scored_with_its_prompt_ends_as_one_that_is_written(
+    server: Served,
+) -> None:
+    body = {**ASKED, "max_tokens": 1, "temperature": 0}
+    text = server.ask("completions", body)[1]["choices"][0]["text"]
+    for stop in ([], [text]):
+        written, scored = (
+            server.ask("completions", {**body, "stop": stop, **more})[1]["choices"][0]
+            for more in ({}, {"prompt_logprobs": 0})
+        )
+        assert written["finish_reason"] == scored["finish_reason"]
+        assert written["text"] == scored["text"]
+
+
 def test_several_prompts_and_seeds(server: Served) -> None:
     body = {"prompt": ["How", "Why"], "max_tokens": 9, "temperature": 1, "seed": 3}
     first, again = (server.ask("completions", body)[1]["choices"] for _ in range(2))
@@ -162,6 +176,7 @@ def test_what_has_no_effect_or_no_sense_is_refused(
 
 def test_unknown_models_and_paths_are_not_found(server: Served) -> None:
     assert refused(server, "completions", {**ASKED, "model": "gpt"})[0] == 404
+    assert refused(server, "completions", {**ASKED, "model": {"a": 1}})[0] == 404
     assert refused(server, "unload_lora_adapter", {"lora_name": "gpt"})[0] == 404
     assert refused(server, "embeddings", {"input": "a"})[0] == 404
     assert server.ask("/health")[0] == 200
